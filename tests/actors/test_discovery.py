@@ -11,9 +11,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trimon.actors.discovered import Discovered, discovered_mailbox
-from trimon.actors.discovery import DiscoveryManager
-from trimon.actors.discoverytotals import DiscoveryTotals
+from trimon.actors.discovery.discovered import Discovered, discovered_mailbox
+from trimon.actors.discovery.manager import DiscoveryManager
+from trimon.actors.discovery.totals import DiscoveryTotals
 from trimon.actors.kernel.mailbox import Mailbox
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.discovery import discovery_metrics

@@ -9,7 +9,7 @@ import pytest
 
 from tests.storage.conftest import series
 from trimon.actors.receivers.pushgroups import PushGroups
-from trimon.actors.storage import Writer
+from trimon.actors.storage.writer import Writer
 from trimon.clock import WallClock
 from trimon.config.own.receivers import PushgatewayConfig
 from trimon.errors import OperatingError

@@ -24,8 +24,7 @@ from tests.simulation.network import Network
 from tests.support.asgi import Client
 from tests.support.store_world import World
 from tests.support.web_world import context_of
-from trimon.actors.compactor import Compactor
-from trimon.actors.discovered import Discovered, discovered_mailbox
+from trimon.actors.discovery.discovered import Discovered, discovered_mailbox
 from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
@@ -33,8 +32,9 @@ from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.querying.gate import Queries
 from trimon.actors.rules.manager import RuleManager
 from trimon.actors.rules.seams import AlertingSeams, CatchUps, RuleSeams
-from trimon.actors.scrape import JobConfig, ScrapeManager
-from trimon.actors.storage import StorageActor, Writer, storage_mailbox
+from trimon.actors.scraping.manager import JobConfig, ScrapeManager
+from trimon.actors.storage.compactor import Compactor
+from trimon.actors.storage.writer import StorageActor, Writer, storage_mailbox
 from trimon.errors import OperatingError
 from trimon.log import LogBuffer
 from trimon.model.matcher import Matcher

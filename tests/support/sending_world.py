@@ -16,7 +16,7 @@ import trio
 
 from tests.support.oracle import ORACLE
 from tests.support.store_world import World, world
-from trimon.actors.discovered import Discovered
+from trimon.actors.discovery.discovered import Discovered
 from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports

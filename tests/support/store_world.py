@@ -9,13 +9,13 @@ from pathlib import Path
 
 import trio
 
-from trimon.actors.discovered import discovered_mailbox
+from trimon.actors.discovery.discovered import discovered_mailbox
 from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.spec import ChildSpec, Restart
-from trimon.actors.scrape import JobConfig, ScrapeManager
-from trimon.actors.storage import StorageActor, Writer, storage_mailbox
+from trimon.actors.scraping.manager import JobConfig, ScrapeManager
+from trimon.actors.storage.writer import StorageActor, Writer, storage_mailbox
 from trimon.fetch.request import FetchError, FetchRequest, Response
 from trimon.files import DiskFiles
 from trimon.log import LogBuffer

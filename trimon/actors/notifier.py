@@ -9,7 +9,7 @@ from typing import Final
 
 import trio
 
-from trimon.actors.discovered import Discovered
+from trimon.actors.discovery.discovered import Discovered
 from trimon.actors.kernel.mailbox import Mailbox, MailboxClosed, Overflow
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.restarts import RestartPolicy

@@ -10,14 +10,14 @@ from typing import Final
 
 import trio
 
-from trimon.actors.discovery import DiscoveryManager
+from trimon.actors.discovery.manager import DiscoveryManager
 from trimon.actors.kernel.supervisor import Supervisor
 from trimon.actors.querying.backends import QueryBackends
 from trimon.actors.querying.gate import Queries
 from trimon.actors.receivers.pushgroups import PushGroups
 from trimon.actors.rules.history import AlertHistory
-from trimon.actors.scrape import ScrapePool
-from trimon.actors.storage import Writer
+from trimon.actors.scraping.manager import ScrapePool
+from trimon.actors.storage.writer import Writer
 from trimon.clock import Clock, WallClock
 from trimon.config.otlp import OtlpConfig
 from trimon.config.own.receivers import ReceiversConfig

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from tests.actors.querying.test_gate import gate
-from trimon.actors.looppass import LoopPass
+from trimon.actors.loop.passes import LoopPass
 from trimon.actors.querying.pastcosts import QUICK_S, REMEMBERED_MAX, PastCosts, question_of
 from trimon.actors.querying.querylog import QueryRecord
 from trimon.actors.querying.quickruns import HELD_S_MAX

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
-from trimon.actors.discovery import DiscoveryManager
-from trimon.actors.discoverytotals import ConfigTotals
+from trimon.actors.discovery.manager import DiscoveryManager
+from trimon.actors.discovery.totals import ConfigTotals
 from trimon.config.discovery.selectors import SELECTED
 from trimon.selfmetrics import MetricFamily
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from trimon.actors.shipper import ShipperCounts
+from trimon.actors.storage.shipper import ShipperCounts
 from trimon.selfmetrics import MetricFamily
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from trimon.actors.receivers.lines import LineCounts, LineFaults, LineSockets
 from trimon.actors.receivers.taken import naming_of, shown, store
-from trimon.actors.storage import Writer
+from trimon.actors.storage.writer import Writer
 from trimon.clock import Clock
 from trimon.config.own.receivers import GraphiteConfig
 from trimon.errors import UserError

@@ -16,7 +16,7 @@ import trio
 
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.reply import ActorGone
-from trimon.actors.storage import Writer
+from trimon.actors.storage.writer import Writer
 from trimon.clock import Clock
 from trimon.config.own.receivers import PushgatewayConfig
 from trimon.errors import OperatingError, UserError

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import trio
 
+from trimon.actors.loop.schedule import Schedule
 from trimon.actors.receivers.lines import LineCounts, LineFaults, LineSockets
 from trimon.actors.receivers.taken import naming_of, shown, store
-from trimon.actors.schedule import Schedule
-from trimon.actors.storage import Writer
+from trimon.actors.storage.writer import Writer
 from trimon.clock import Clock
 from trimon.config.own.receivers import StatsdConfig
 from trimon.errors import UserError

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.receivers.lines import LineCounts, LineFaults
-from trimon.actors.storage import Writer
+from trimon.actors.storage.writer import Writer
 from trimon.config.own.receivers import ListeningConfig
 from trimon.errors import OperatingError
 from trimon.gotext.times import rfc3339

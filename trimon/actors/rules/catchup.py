@@ -9,8 +9,8 @@ import trio
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.reply import ActorGone
+from trimon.actors.loop.schedule import first_slot_ms
 from trimon.actors.rules.seams import RuleSeams
-from trimon.actors.schedule import first_slot_ms
 from trimon.errors import OperatingError, UserError
 from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget

@@ -12,12 +12,12 @@ import trio
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.reply import ActorGone
+from trimon.actors.loop.schedule import Schedule
 from trimon.actors.querying.querylog import QueryRecord
 from trimon.actors.remoteread.reader import LOCAL_ONLY
 from trimon.actors.rules.catchup import CatchUp
 from trimon.actors.rules.history import RuleChanges
 from trimon.actors.rules.seams import RuleSeams
-from trimon.actors.schedule import Schedule
 from trimon.errors import OperatingError, UserError
 from trimon.model.rows import Appended, Row
 from trimon.model.snapshot import Snapshot

@@ -8,10 +8,10 @@ from typing import Final
 
 import trio
 
-from trimon.actors.alarms import Alarms
+from trimon.actors.loop.alarms import Alarms
 from trimon.actors.querying.gate import Queries
 from trimon.actors.rules.history import RuleChanges
-from trimon.actors.storage import Writer
+from trimon.actors.storage.writer import Writer
 from trimon.clock import Clock
 from trimon.log import Log
 from trimon.query.language.options import QueryOptions

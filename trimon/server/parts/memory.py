@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from trimon.actors.memory import MemoryMonitor, ProcessMemory
 from trimon.actors.metrics.memory import memory_metrics, owners
 from trimon.actors.querying.waitingroom import WaitingRoom
-from trimon.actors.scrape import ScrapeManager
+from trimon.actors.scraping.manager import ScrapeManager
 from trimon.memory.allocator import heap_figures
 from trimon.memory.bodies import BodyMemory
 from trimon.memory.limit import (

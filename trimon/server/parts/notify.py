@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from trimon.actors.discovered import discovered_mailbox
-from trimon.actors.discovery import DiscoveryManager
+from trimon.actors.discovery.discovered import discovered_mailbox
+from trimon.actors.discovery.manager import DiscoveryManager
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.notifier import notifier_metrics

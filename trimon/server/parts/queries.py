@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trimon.actors.logfiles import LineFiles, line_mailbox
-from trimon.actors.looppass import LoopPass
+from trimon.actors.loop.passes import LoopPass
 from trimon.actors.metrics.scraping import query_metrics
 from trimon.actors.querying.activequeries import ActiveFile, left_over
 from trimon.actors.querying.backends import QueryBackends

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 
-from trimon.actors.discovered import discovered_mailbox
-from trimon.actors.discovery import DiscoveryManager
+from trimon.actors.discovery.discovered import discovered_mailbox
+from trimon.actors.discovery.manager import DiscoveryManager
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.scraping import scrape_metrics
-from trimon.actors.scrape import ScrapeManager, ScrapeTimes
+from trimon.actors.scraping.manager import ScrapeManager, ScrapeTimes
 from trimon.model.labels import labels_of
 from trimon.scrape.target import schedule_seed
 from trimon.server.configuration import CurrentConfiguration

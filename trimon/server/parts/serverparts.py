@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from trimon.actors.kernel.report import CrashReports
-from trimon.actors.looplag import LagMonitor
+from trimon.actors.loop.lag import LagMonitor
+from trimon.actors.loop.watchdog import Watchdog
 from trimon.actors.metrics.discovery import discovery_metrics
 from trimon.actors.metrics.tracing import tracing_metrics
 from trimon.actors.tracing import SpanExporter
-from trimon.actors.watchdog import Watchdog
 from trimon.server.configuration import CurrentConfiguration
 from trimon.server.parts.memory import MemoryPart
 from trimon.server.parts.notify import NotifyPart

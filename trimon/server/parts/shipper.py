@@ -10,7 +10,7 @@ from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.metrics.shipper import shipper_metrics
-from trimon.actors.shipper import BlockShipper, ShipperCounts, ShipperPlace
+from trimon.actors.storage.shipper import BlockShipper, ShipperCounts, ShipperPlace
 from trimon.config.dump import fingerprint
 from trimon.config.load import Config
 from trimon.config.own.shipper import BlockShipperConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trimon.actors.discovery import DiscoveryManager
+from trimon.actors.discovery.manager import DiscoveryManager
 from trimon.actors.kernel.child import Child
 from trimon.actors.kernel.lifecycle import State
 from trimon.config.discovery import masked_fields

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { comebacks } from "../app/comeback";
+import { comebacks } from "../state/comeback";
 
 export interface Asked<T> {
   /** The last good answer, also while the next one is waited for or has failed. */

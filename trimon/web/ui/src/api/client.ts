@@ -1,5 +1,5 @@
-import { unreachable } from "../app/comeback";
-import { prefix } from "../app/server";
+import { unreachable } from "../state/comeback";
+import { prefix } from "../state/server";
 import { misshapen } from "./shapes";
 
 export interface Answer<T> {

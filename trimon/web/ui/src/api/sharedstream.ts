@@ -1,4 +1,4 @@
-import { prefix } from "../app/server";
+import { prefix } from "../state/server";
 
 /** What happens on a stream, told in this order by whichever tab holds it. */
 export type StreamNews =

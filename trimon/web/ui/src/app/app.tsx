@@ -1,11 +1,11 @@
 import { Redirect, Route, Router, Switch } from "wouter-preact";
+import { prefix } from "../state/server";
 import { ErrorBoundary } from "./boundary";
 import { Navigation } from "./navigation";
 import { NotFoundPage } from "./notfound";
 import { Notices } from "./notices";
 import { PageView } from "./pageview";
 import { routes } from "./routes";
-import { prefix } from "./server";
 
 /** The whole page: navigation, what everybody must know, and the page of the path. */
 export function App() {

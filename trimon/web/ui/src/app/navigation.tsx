@@ -1,11 +1,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
 import { Icon } from "../components/icon";
-import { lastVisit } from "./lastvisits";
+import { lastVisit } from "../state/lastvisits";
+import { localTime, type Theme, theme } from "../state/preferences";
+import { consoles, isAgent, may, pageTitle, version } from "../state/server";
 import { preload } from "./pageview";
-import { localTime, type Theme, theme } from "./preferences";
 import { type Route, routes } from "./routes";
-import { consoles, isAgent, may, pageTitle, version } from "./server";
 
 const GROUPS = ["Ask", "Watch", "Server"] as const;
 /** Where the name leads. */

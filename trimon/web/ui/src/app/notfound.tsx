@@ -1,8 +1,8 @@
 import { useEffect } from "preact/hooks";
 import { Link } from "wouter-preact";
-import { Page } from "../components/page";
+import { Page } from "../components/layout/page";
 import { Empty } from "../components/states";
-import { isAgent, pageTitle } from "./server";
+import { isAgent, pageTitle } from "../state/server";
 
 /** What is at an address that no page has; the navigation beside it leads on. */
 export function NotFoundPage() {

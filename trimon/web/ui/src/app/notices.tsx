@@ -2,10 +2,10 @@ import { useEffect, useRef } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { type Asked, useAsked } from "../api/asked";
 import { type Answer, ask } from "../api/client";
-import { humanDuration } from "../values/durations";
-import { comebacks, unreachable } from "./comeback";
+import { comebacks, unreachable } from "../state/comeback";
+import { may } from "../state/server";
+import { humanDuration } from "../values/time/durations";
 import { type Problem, reloadError } from "./reloaderror";
-import { may } from "./server";
 import { ReplayProgress, starting } from "./starting";
 
 interface Notification {

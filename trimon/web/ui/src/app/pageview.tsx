@@ -2,10 +2,10 @@ import type { ComponentType } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useSearch } from "wouter-preact/use-browser-location";
 import { NotLoaded } from "../components/lazy";
-import { comebacks } from "./comeback";
-import { noteVisit } from "./lastvisits";
+import { comebacks } from "../state/comeback";
+import { noteVisit } from "../state/lastvisits";
+import { pageTitle } from "../state/server";
 import type { Route } from "./routes";
-import { pageTitle } from "./server";
 import { StartingPage, starting } from "./starting";
 
 const loaded = new Map<string, ComponentType>();

@@ -1,5 +1,5 @@
 import type { ComponentType } from "preact";
-import type { Permission } from "./server";
+import type { Permission } from "../state/server";
 
 export interface Route {
   path: string;

@@ -2,10 +2,10 @@ import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { useAsked } from "../api/asked";
 import { ask } from "../api/client";
-import { Page } from "../components/page";
-import { humanDuration } from "../values/durations";
+import { Page } from "../components/layout/page";
+import { startsNow } from "../state/server";
 import { count } from "../values/numbers";
-import { startsNow } from "./server";
+import { humanDuration } from "../values/time/durations";
 
 const EVERY_MS = 500;
 

@@ -1,6 +1,6 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { comebacks } from "../app/comeback";
+import { comebacks } from "../state/comeback";
 import { Loading } from "./states";
 
 /** Code could not be fetched. */

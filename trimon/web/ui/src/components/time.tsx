@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
-import { localTime } from "../app/preferences";
-import { humanDuration } from "../values/durations";
-import { formatTime } from "../values/times";
+import { localTime } from "../state/preferences";
+import { humanDuration } from "../values/time/durations";
+import { formatTime } from "../values/time/times";
 
 /** A moment, in the zone that was chosen. */
 export function Time({ timeMs }: { timeMs: number }) {

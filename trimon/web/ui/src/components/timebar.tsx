@@ -1,4 +1,4 @@
-import { humanDuration } from "../values/durations";
+import { humanDuration } from "../values/time/durations";
 import "../styles/timebar.css";
 
 export interface TimePart {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { decodePanels } from "../pages/query/urlpanels";
+import { decodePanels } from "../pages/query/panels/url";
 import { own } from "./own";
 
 const BORN = ["__proto__", "constructor", "toString", "hasOwnProperty"];

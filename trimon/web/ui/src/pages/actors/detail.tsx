@@ -1,7 +1,7 @@
 import { useAsked } from "../../api/asked";
 import { askText } from "../../api/client";
-import { Facts } from "../../components/page";
-import { Scrolled } from "../../components/scrolled";
+import { Facts } from "../../components/layout/page";
+import { Scrolled } from "../../components/layout/scrolled";
 import { Failure, Loading } from "../../components/states";
 import { Time } from "../../components/time";
 import { shownField } from "./fields";

@@ -1,7 +1,7 @@
 /** What an actor says of itself, as people read it: a name in the code ends in the unit of its value. */
 
-import { humanDuration } from "../../values/durations";
 import { bytes } from "../../values/numbers";
+import { humanDuration } from "../../values/time/durations";
 
 export interface ShownField {
   name: string;

@@ -1,12 +1,12 @@
 import { useState } from "preact/hooks";
-import { useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
 import { Icon } from "../../components/icon";
-import { SearchPage, useSearch } from "../../components/searchpage";
+import { SearchPage, useSearch } from "../../components/layout/searchpage";
 import { Empty, Failure, Loading } from "../../components/states";
-import { humanDuration } from "../../values/durations";
+import { useUrlState } from "../../state/urlstate";
 import { count } from "../../values/numbers";
 import { found } from "../../values/search";
+import { humanDuration } from "../../values/time/durations";
 import { type ActorTree, isUnhealthy, type Jam, jams, lines, states, toneOf } from "./model";
 import { useActors } from "./stream";
 import { ActorLines } from "./tree";

@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
 import { Badge } from "../../components/badge";
 import { Icon } from "../../components/icon";
-import { WindowRows } from "../../components/windowrows";
-import { humanDuration } from "../../values/durations";
+import { WindowRows } from "../../components/tables/windowrows";
 import { count, short } from "../../values/numbers";
+import { humanDuration } from "../../values/time/durations";
 import { ActorDetail } from "./detail";
 import { type Line, SLOW_S, toneOf } from "./model";
 

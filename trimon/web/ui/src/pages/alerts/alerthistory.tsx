@@ -2,11 +2,11 @@ import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
 import { Badge } from "../../components/badge";
 import { LabelChips } from "../../components/labels";
-import { Scrolled } from "../../components/scrolled";
+import { Scrolled } from "../../components/layout/scrolled";
 import { Loaded } from "../../components/states";
 import { Time } from "../../components/time";
 import { type Labels, quoted } from "../../values/labels";
-import { parseApiTime } from "../../values/times";
+import { parseApiTime } from "../../values/time/times";
 import { alertTone, type Placed, valueText } from "./model";
 
 interface Change {

@@ -1,7 +1,7 @@
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
 import { Badge } from "../../components/badge";
-import { Facts, Page, Panel } from "../../components/page";
+import { Facts, Page, Panel } from "../../components/layout/page";
 import { Empty, Loaded } from "../../components/states";
 import { count } from "../../values/numbers";
 

@@ -1,19 +1,19 @@
 import { useMemo } from "preact/hooks";
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
-import { useUrlSet, useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
-import { FilterChips } from "../../components/chips";
-import { Choices } from "../../components/choices";
-import { CopyButton } from "../../components/copy";
+import { FilterChips } from "../../components/controls/chips";
+import { Choices } from "../../components/controls/choices";
+import { CopyButton } from "../../components/controls/copy";
 import { LabelChips } from "../../components/labels";
-import { SearchPage, useSearch } from "../../components/searchpage";
-import type { Column } from "../../components/table";
+import { SearchPage, useSearch } from "../../components/layout/searchpage";
+import type { Column } from "../../components/tables/table";
 import { Ago } from "../../components/time";
-import { humanDuration } from "../../values/durations";
+import { useUrlSet, useUrlState } from "../../state/urlstate";
 import { count } from "../../values/numbers";
 import { found } from "../../values/search";
-import { parseApiTime } from "../../values/times";
+import { humanDuration } from "../../values/time/durations";
+import { parseApiTime } from "../../values/time/times";
 import {
   type AlertState,
   alertTone,

@@ -1,13 +1,13 @@
 import { useState } from "preact/hooks";
 import { ask } from "../../api/client";
-import { Choice } from "../../components/choice";
+import { Choice } from "../../components/controls/choice";
 import { LabelChips } from "../../components/labels";
 import { Failure } from "../../components/states";
 import { Time } from "../../components/time";
-import { humanDuration } from "../../values/durations";
 import type { Labels } from "../../values/labels";
 import { count } from "../../values/numbers";
-import { parseApiTime } from "../../values/times";
+import { humanDuration } from "../../values/time/durations";
+import { parseApiTime } from "../../values/time/times";
 import { Closest } from "./closest";
 import type { Placed } from "./model";
 

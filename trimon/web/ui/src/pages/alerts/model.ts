@@ -1,6 +1,6 @@
 /** Rules and alerts, as the API has them. */
 
-import type { FilterChip } from "../../components/chips";
+import type { FilterChip } from "../../components/controls/chips";
 import type { Labels } from "../../values/labels";
 import { count, parseNumber } from "../../values/numbers";
 

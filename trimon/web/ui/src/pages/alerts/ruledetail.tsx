@@ -1,12 +1,12 @@
 import { useState } from "preact/hooks";
 import { Badge } from "../../components/badge";
+import { PromQL } from "../../components/code/promql";
 import { LabelChips } from "../../components/labels";
-import { Facts } from "../../components/page";
-import { PromQL } from "../../components/promql";
+import { Facts } from "../../components/layout/page";
 import { Ago, Time } from "../../components/time";
-import { humanDuration } from "../../values/durations";
 import { count } from "../../values/numbers";
-import { parseApiTime } from "../../values/times";
+import { humanDuration } from "../../values/time/durations";
+import { parseApiTime } from "../../values/time/times";
 import { AlertHistory } from "./alerthistory";
 import { Backtest } from "./backtest";
 import { type ActiveAlert, alertTone, type Placed, valueText } from "./model";

@@ -1,6 +1,6 @@
 import type { Asked } from "../../api/asked";
 import { Empty, Loaded } from "../../components/states";
-import { type Column, DataTable, type Sorting } from "../../components/table";
+import { type Column, DataTable, type Sorting } from "../../components/tables/table";
 import type { Placed } from "./model";
 import { RuleDetail } from "./ruledetail";
 import "../../styles/alerts.css";

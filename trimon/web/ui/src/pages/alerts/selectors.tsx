@@ -1,10 +1,10 @@
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
 import { Badge } from "../../components/badge";
-import { PromQL } from "../../components/promql";
+import { PromQL } from "../../components/code/promql";
 import { Loaded } from "../../components/states";
 import { Ago } from "../../components/time";
-import { parseApiTime } from "../../values/times";
+import { parseApiTime } from "../../values/time/times";
 import type { Placed } from "./model";
 
 interface Selector {

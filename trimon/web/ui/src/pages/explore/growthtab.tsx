@@ -1,15 +1,15 @@
 import { useMemo, useRef, useState } from "preact/hooks";
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
-import { Choice } from "../../components/choice";
-import { Panel } from "../../components/page";
+import { hasSeries, type Result } from "../../api/results";
+import { chartData } from "../../components/chart/chartdata";
+import { Legend } from "../../components/chart/legend";
+import { LineChart } from "../../components/chart/linechart";
+import { Choice } from "../../components/controls/choice";
+import { Panel } from "../../components/layout/page";
 import { Empty, Loaded } from "../../components/states";
-import { formatDuration } from "../../values/durations";
 import { quoted, seriesName } from "../../values/labels";
-import { LineChart } from "../query/chart";
-import { chartData } from "../query/chartdata";
-import { Legend } from "../query/legend";
-import { hasSeries, type Result } from "../query/results";
+import { formatDuration } from "../../values/time/durations";
 import "../../styles/query.css";
 
 const POINTS = 120;

@@ -2,12 +2,12 @@ import { useId, useMemo, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
-import { useUrlState } from "../../app/urlstate";
 import { Bars } from "../../components/bars";
-import { Choice } from "../../components/choice";
-import { CopyButton } from "../../components/copy";
+import { Choice } from "../../components/controls/choice";
+import { CopyButton } from "../../components/controls/copy";
 import { Icon } from "../../components/icon";
 import { Loaded } from "../../components/states";
+import { useUrlState } from "../../state/urlstate";
 import { type Labels, quoted } from "../../values/labels";
 import { count } from "../../values/numbers";
 import {

@@ -3,7 +3,7 @@ import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
 import { Badge } from "../../components/badge";
 import { Empty, Loaded } from "../../components/states";
-import { type Column, DataTable } from "../../components/table";
+import { type Column, DataTable } from "../../components/tables/table";
 import { count } from "../../values/numbers";
 import { found } from "../../values/search";
 import { MetricDetail } from "./metricdetail";

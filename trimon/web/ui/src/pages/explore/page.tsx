@@ -1,7 +1,7 @@
-import { useUrlState } from "../../app/urlstate";
-import { Page } from "../../components/page";
-import { SearchField } from "../../components/search";
-import { Tabs } from "../../components/tabs";
+import { SearchField } from "../../components/controls/search";
+import { Page } from "../../components/layout/page";
+import { Tabs } from "../../components/layout/tabs";
+import { useUrlState } from "../../state/urlstate";
 import { GrowthTab } from "./growthtab";
 import { MetricsTab } from "./metricstab";
 import "../../styles/explore.css";

@@ -1,6 +1,6 @@
 import { useRef, useState } from "preact/hooks";
 import { ask } from "../../api/client";
-import { Page } from "../../components/page";
+import { Page } from "../../components/layout/page";
 import { Failure, Loading } from "../../components/states";
 import type { Plan } from "./model";
 import { PlanView } from "./planview";

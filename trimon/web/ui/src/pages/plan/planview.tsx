@@ -1,7 +1,7 @@
 import { Badge, type Tone } from "../../components/badge";
 import { LabelChips } from "../../components/labels";
-import { Panel } from "../../components/page";
-import { Scrolled } from "../../components/scrolled";
+import { Panel } from "../../components/layout/page";
+import { Scrolled } from "../../components/layout/scrolled";
 import { Empty } from "../../components/states";
 import { count } from "../../values/numbers";
 import { changedJobs, type Difference, type GroupPlan, type JobPlan, type Plan, said, totals } from "./model";

@@ -1,13 +1,13 @@
 import { useEffect, useId, useState } from "preact/hooks";
-import { localTime } from "../../app/preferences";
-import { Calendar } from "../../components/calendar";
-import { Choice } from "../../components/choice";
+import { Calendar } from "../../components/controls/calendar";
+import { Choice } from "../../components/controls/choice";
+import { Popover } from "../../components/controls/popover";
 import { Icon } from "../../components/icon";
-import { Popover } from "../../components/popover";
-import { formatDuration, parseTypedDuration } from "../../values/durations";
-import { formatTime, parseTyped } from "../../values/times";
-import { type Panel, type Resolution, stepMs } from "./panel";
-import { roundedEnd } from "./zoom";
+import { localTime } from "../../state/preferences";
+import { formatDuration, parseTypedDuration } from "../../values/time/durations";
+import { formatTime, parseTyped } from "../../values/time/times";
+import { type Panel, type Resolution, stepMs } from "./panels/panel";
+import { roundedEnd } from "./panels/zoom";
 
 interface Properties {
   panel: Panel;

@@ -1,11 +1,11 @@
 import { useMemo, useRef, useState } from "preact/hooks";
-import { useParameters } from "../../app/urlstate";
 import { Icon } from "../../components/icon";
-import { Page } from "../../components/page";
-import { blanks, draftAt, forgetDrafts } from "./drafts";
-import { DEFAULT_PANEL, isBlank, type Panel } from "./panel";
+import { Page } from "../../components/layout/page";
+import { useParameters } from "../../state/urlstate";
+import { blanks, draftAt, forgetDrafts } from "./panels/drafts";
+import { DEFAULT_PANEL, isBlank, type Panel } from "./panels/panel";
+import { decodePanels, encodePanels, PANELS_MAX } from "./panels/url";
 import { PanelView } from "./panelview";
-import { decodePanels, encodePanels, PANELS_MAX } from "./urlpanels";
 import "../../styles/code.css";
 import "../../styles/query.css";
 

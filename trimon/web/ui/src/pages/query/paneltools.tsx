@@ -1,13 +1,13 @@
 import { ask } from "../../api/client";
-import { prefix } from "../../app/server";
-import { CopyButton } from "../../components/copy";
+import { CopyButton } from "../../components/controls/copy";
 import { Icon } from "../../components/icon";
-import { CostEstimate } from "./estimate";
-import { HistoryButton } from "./historylist";
-import { MetricButton } from "./metricpicker";
-import type { Panel } from "./panel";
-import { SettingsButton } from "./settingslist";
-import { curlCommand } from "./share";
+import { prefix } from "../../state/server";
+import { curlCommand } from "./answer/share";
+import { CostEstimate } from "./expression/estimate";
+import { HistoryButton } from "./expression/historylist";
+import { MetricButton } from "./expression/metricpicker";
+import { SettingsButton } from "./expression/settingslist";
+import type { Panel } from "./panels/panel";
 
 interface Properties {
   panel: Panel;

@@ -1,27 +1,27 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useAsked } from "../../api/asked";
 import { type Answer, ask, messageOf } from "../../api/client";
-import { Folded } from "../../components/folded";
+import type { Result, Statistics } from "../../api/results";
 import { Icon } from "../../components/icon";
+import { Folded } from "../../components/layout/folded";
+import { Tabs } from "../../components/layout/tabs";
 import { lazy } from "../../components/lazy";
 import { Loading } from "../../components/states";
-import { Tabs } from "../../components/tabs";
-import { humanDuration } from "../../values/durations";
 import { count } from "../../values/numbers";
-import { Beginnings } from "./beginnings";
+import { humanDuration } from "../../values/time/durations";
+import { type Graph, GraphView } from "./answer/graphview";
+import { download, tableCsv } from "./answer/share";
+import { TableView } from "./answer/tableview";
 import { DrawingControls, EndField, RangeField, ResolutionField } from "./controls";
-import type { Draft } from "./drafts";
-import { ExpressionEditor } from "./editor";
-import { placeOf } from "./errorplace";
-import { type Graph, GraphView } from "./graphview";
-import { remember } from "./history";
-import { type Panel, REFRESH_S, type TabName, timeParameter, timeRange } from "./panel";
+import type { Part } from "./explain/partstree";
+import { Beginnings } from "./expression/beginnings";
+import { ExpressionEditor } from "./expression/editor";
+import { placeOf } from "./expression/errorplace";
+import { remember } from "./expression/history";
+import { isOn } from "./expression/settings";
+import type { Draft } from "./panels/drafts";
+import { type Panel, REFRESH_S, type TabName, timeParameter, timeRange } from "./panels/panel";
 import { PanelTools } from "./paneltools";
-import type { Part } from "./partstree";
-import type { Result, Statistics } from "./results";
-import { isOn } from "./settings";
-import { download, tableCsv } from "./share";
-import { TableView } from "./tableview";
 
 type Times = Pick<Panel, "endMs" | "rangeMs">;
 
@@ -43,8 +43,8 @@ const TABS: readonly { name: TabName; title: string }[] = [
   { name: "graph", title: "Graph" },
   { name: "explain", title: "Explain" },
 ];
-const ExplainView = lazy(async () => (await import("./explain")).ExplainView);
-const PartsTree = lazy(async () => (await import("./partstree")).PartsTree);
+const ExplainView = lazy(async () => (await import("./explain/explainview")).ExplainView);
+const PartsTree = lazy(async () => (await import("./explain/partstree")).PartsTree);
 
 interface Table {
   answer: Answer<Result>;

@@ -1,10 +1,10 @@
 import { useState } from "preact/hooks";
-import { localTime } from "../../app/preferences";
-import { Facts } from "../../components/page";
+import { Facts } from "../../components/layout/page";
 import { Time } from "../../components/time";
-import { humanDuration } from "../../values/durations";
+import { localTime } from "../../state/preferences";
 import { count } from "../../values/numbers";
-import { formatTime } from "../../values/times";
+import { humanDuration } from "../../values/time/durations";
+import { formatTime } from "../../values/time/times";
 import "../../styles/blocks.css";
 
 export interface Block {

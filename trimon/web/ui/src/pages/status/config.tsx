@@ -2,10 +2,10 @@ import { useMemo } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
-import { CopyButton } from "../../components/copy";
-import { SearchPage, useSearch } from "../../components/searchpage";
+import { Yaml } from "../../components/code/yaml";
+import { CopyButton } from "../../components/controls/copy";
+import { SearchPage, useSearch } from "../../components/layout/searchpage";
 import { Loaded } from "../../components/states";
-import { Yaml } from "../../components/yaml";
 import { matches, words } from "../../values/search";
 
 function Shown({ yaml, search }: { yaml: string; search: string }) {

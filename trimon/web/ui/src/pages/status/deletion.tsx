@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks";
 import { ask, askText, messageOf } from "../../api/client";
-import { localTime } from "../../app/preferences";
-import { Panel } from "../../components/page";
+import { Panel } from "../../components/layout/page";
+import { localTime } from "../../state/preferences";
 import { type Labels, seriesName } from "../../values/labels";
 import { count } from "../../values/numbers";
-import { formatTime, parseTyped } from "../../values/times";
-import { expected, type PlanNode } from "../query/plan";
+import { formatTime, parseTyped } from "../../values/time/times";
+import { expected, type PlanNode } from "../query/explain/plan";
 import "../../styles/deletion.css";
 
 const SERIES_MAX = 10_000;

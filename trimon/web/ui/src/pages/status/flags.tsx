@@ -1,10 +1,10 @@
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
-import { useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
-import { SearchPage, useSearch } from "../../components/searchpage";
+import { SearchPage, useSearch } from "../../components/layout/searchpage";
 import { Empty, Loaded } from "../../components/states";
-import { type Column, DataTable } from "../../components/table";
+import { type Column, DataTable } from "../../components/tables/table";
+import { useUrlState } from "../../state/urlstate";
 import { found } from "../../values/search";
 
 interface Flag {

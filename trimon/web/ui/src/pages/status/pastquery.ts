@@ -1,7 +1,7 @@
 /** A query that has ended: where its time went, and how to ask it again. */
 
-import { formatDuration } from "../../values/durations";
-import { formatTime, parseApiTime } from "../../values/times";
+import { formatDuration } from "../../values/time/durations";
+import { formatTime, parseApiTime } from "../../values/time/times";
 
 export interface QueryRun {
   time: string;

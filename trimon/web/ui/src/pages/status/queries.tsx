@@ -2,16 +2,16 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { type Asked, useAsked } from "../../api/asked";
 import { type Answer, ask, messageOf } from "../../api/client";
-import { useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
-import { Facts, Page, Panel } from "../../components/page";
+import { Facts, Page, Panel } from "../../components/layout/page";
 import { Empty, Loaded } from "../../components/states";
-import { type Column, DataTable } from "../../components/table";
+import { type Column, DataTable } from "../../components/tables/table";
 import { Ago, Time } from "../../components/time";
 import { TimeBar, TimeLegend } from "../../components/timebar";
-import { formatDuration, humanDuration } from "../../values/durations";
+import { useUrlState } from "../../state/urlstate";
 import { bytes, count } from "../../values/numbers";
-import { parseApiTime } from "../../values/times";
+import { formatDuration, humanDuration } from "../../values/time/durations";
+import { parseApiTime } from "../../values/time/times";
 import { type PastQuery, type QueryRun, queryLink, whereTimeWent } from "./pastquery";
 
 interface ActiveQuery {

@@ -1,12 +1,12 @@
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
 import { Badge } from "../../components/badge";
-import { Facts, Page } from "../../components/page";
+import { Facts, Page } from "../../components/layout/page";
 import { Empty, Loaded } from "../../components/states";
-import { type Column, DataTable } from "../../components/table";
+import { type Column, DataTable } from "../../components/tables/table";
 import { Time } from "../../components/time";
-import { humanDuration } from "../../values/durations";
 import { count } from "../../values/numbers";
+import { humanDuration } from "../../values/time/durations";
 
 interface Counts {
   samples: number;

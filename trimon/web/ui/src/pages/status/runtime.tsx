@@ -1,14 +1,14 @@
 import type { ComponentChildren } from "preact";
 import { useAsked } from "../../api/asked";
 import { ask, askText } from "../../api/client";
-import { version } from "../../app/server";
 import { Badge } from "../../components/badge";
 import { Bars } from "../../components/bars";
-import { Facts, Page, Panel } from "../../components/page";
+import { Facts, Page, Panel } from "../../components/layout/page";
 import { Loaded } from "../../components/states";
 import { Time } from "../../components/time";
+import { version } from "../../state/server";
 import { bytes, count } from "../../values/numbers";
-import { parseApiTime } from "../../values/times";
+import { parseApiTime } from "../../values/time/times";
 
 type Texts = Record<string, string | number | boolean>;
 

@@ -1,16 +1,16 @@
 import { Link } from "wouter-preact";
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
-import { may } from "../../app/server";
-import { useUrlState } from "../../app/urlstate";
 import { type Bar, Bars } from "../../components/bars";
-import { Choice } from "../../components/choice";
-import { Facts, Page, Panel } from "../../components/page";
+import { Choice } from "../../components/controls/choice";
+import { Facts, Page, Panel } from "../../components/layout/page";
 import { Loaded } from "../../components/states";
 import { Time } from "../../components/time";
-import { humanDuration } from "../../values/durations";
+import { may } from "../../state/server";
+import { useUrlState } from "../../state/urlstate";
 import { labelName, quoted } from "../../values/labels";
 import { bytes, count } from "../../values/numbers";
+import { humanDuration } from "../../values/time/durations";
 import { type Block, BlockAxis } from "./blockaxis";
 import { DeletionPanel } from "./deletion";
 

@@ -3,12 +3,12 @@ import { ask } from "../../api/client";
 import { Badge, type Tone } from "../../components/badge";
 import { LabelChips } from "../../components/labels";
 import { Empty, Loaded } from "../../components/states";
-import { type Column, DataTable } from "../../components/table";
+import { type Column, DataTable } from "../../components/tables/table";
 import { Time } from "../../components/time";
 import type { Labels } from "../../values/labels";
 import { count } from "../../values/numbers";
 import { found } from "../../values/search";
-import { parseApiTime } from "../../values/times";
+import { parseApiTime } from "../../values/time/times";
 
 interface Change {
   time: string;

@@ -1,13 +1,13 @@
 import { useMemo } from "preact/hooks";
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
-import { useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
-import { FilterChips } from "../../components/chips";
-import { Choice } from "../../components/choice";
+import { FilterChips } from "../../components/controls/chips";
+import { Choice } from "../../components/controls/choice";
 import { LabelChips } from "../../components/labels";
 import { Empty, Loaded } from "../../components/states";
-import { type Column, DataTable } from "../../components/table";
+import { type Column, DataTable } from "../../components/tables/table";
+import { useUrlState } from "../../state/urlstate";
 import type { Labels } from "../../values/labels";
 import { count } from "../../values/numbers";
 import { found } from "../../values/search";

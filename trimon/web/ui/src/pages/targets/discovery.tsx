@@ -1,6 +1,6 @@
-import { useUrlState } from "../../app/urlstate";
-import { SearchPage, useSearch } from "../../components/searchpage";
-import { Tabs } from "../../components/tabs";
+import { SearchPage, useSearch } from "../../components/layout/searchpage";
+import { Tabs } from "../../components/layout/tabs";
+import { useUrlState } from "../../state/urlstate";
 import { ChangesTab } from "./changes";
 import { DiscoveredTab } from "./discovered";
 import { ProvidersTab } from "./providers";

@@ -1,8 +1,8 @@
 import { useState } from "preact/hooks";
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
+import { Yaml } from "../../components/code/yaml";
 import { Loaded } from "../../components/states";
-import { Yaml } from "../../components/yaml";
 
 function PoolConfiguration({ pool }: { pool: string }) {
   const asked = useAsked(

@@ -1,13 +1,13 @@
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
 import { Badge } from "../../components/badge";
-import { Facts } from "../../components/page";
+import { Facts } from "../../components/layout/page";
 import { Empty, Loaded } from "../../components/states";
-import { type Column, DataTable } from "../../components/table";
+import { type Column, DataTable } from "../../components/tables/table";
 import { Ago, Time } from "../../components/time";
 import { count } from "../../values/numbers";
 import { found } from "../../values/search";
-import { parseApiTime } from "../../values/times";
+import { parseApiTime } from "../../values/time/times";
 
 export interface Provider {
   id: string;

@@ -1,0 +1,1 @@
+"""Discovery as actors: the sources, the hub, and what is known of both over restarts."""
