@@ -28,15 +28,15 @@ LONG = 60_000
 )
 def test_digits_without_end(read: Callable[[str], object], text: str) -> None:
     """Tens of thousands of digits and a letter are no number, and that is known at once."""
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     with contextlib.suppress(TrimonError):
         read(text)
-    assert time.perf_counter() - began_s < 0.5
+    assert time.process_time() - began_s < 0.5
 
 
 def test_headers_and_urls_without_end() -> None:
     """A header of blanks, a content type of parameters, a URL of question marks: none takes longer than its length."""
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     for head in (b"X:" + b" " * LONG + b"\0", b"X" * LONG + b"\0", b"X:" + b" x" * LONG + b"\0"):
         with pytest.raises(TrimonError):
             ResponseReader().feed(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n")
@@ -45,4 +45,4 @@ def test_headers_and_urls_without_end() -> None:
     shown_url("http://h/" + "?" * LONG + "=")
     shown_url("@" + "//" * LONG + ":")
     shown_url("@" + "//a:" * LONG)
-    assert time.perf_counter() - began_s < 0.5
+    assert time.process_time() - began_s < 0.5

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import chdir
 from pathlib import Path
 from types import FrameType
 
@@ -26,8 +27,9 @@ T = START_MS
 
 
 def _socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(str(path))
+    # The whole path may be longer than the 107 bytes that an address has room for.
+    with socket.socket(socket.AF_UNIX) as made, chdir(path.parent):
+        made.bind(path.name)
 
 
 KINDS: dict[str, Callable[[Path], object]] = {

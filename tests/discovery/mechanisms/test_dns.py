@@ -20,6 +20,7 @@ import pytest
 import trio
 
 from tests.support import standins
+from tests.support.ports import free_port
 from trimon.config import load_text
 from trimon.config.discovery.dns import DnsSdConfig
 from trimon.discovery.contract import DiscoveryContract
@@ -209,8 +210,7 @@ def bind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     named = shutil.which("named") or shutil.which("named", path="/usr/sbin")
     if named is None:
         pytest.skip("no bind9 on this machine")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     lines = ZONE + "".join(f"big IN SRV 0 0 {port} {name}.\n" for port, name in BIG)
     (tmp_path / "zone").write_text(lines)
     (tmp_path / "named.conf").write_text(
