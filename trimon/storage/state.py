@@ -25,7 +25,8 @@ from trimon.storage.head.scrapegroup import NEVER_MS
 from trimon.storage.held import HeadMemory
 from trimon.storage.options import StoreOptions
 from trimon.storage.problems import Problems
-from trimon.storage.read.framecache import SELECTIONS_BYTES, CachedSnapshot, FrameCache, frames_bytes
+from trimon.storage.read.cachedsnapshot import CachedSnapshot
+from trimon.storage.read.framecache import SELECTIONS_BYTES, FrameCache, frames_bytes
 from trimon.storage.read.settledsource import SettledSource
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.statistics import chunk_count
