@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from trimon import limits, openfiles
-from trimon.config.load import read_text
+from trimon.config.filetext import read_text
 from trimon.errors import UserError
 from trimon.fetch.request import FetchError
 from trimon.openfiles import OddFileError, read_regular, read_start

@@ -14,8 +14,8 @@ from trimon.config import (
     load,
     load_text,
 )
+from trimon.config.configuration import FlagDefaults
 from trimon.config.globs import expand_glob
-from trimon.config.load import FlagDefaults
 from trimon.config.support import INERT
 from trimon.errors import UserError
 
@@ -409,36 +409,6 @@ def test_globs_and_scrape_config_files(tmp_path: Path) -> None:
     (tmp_path / "jobs" / "a.yml").write_text("global: {}")
     assert "field global not found in type config.ScrapeConfigs" in str(load(main).scrape_files_error)
     assert [job.job_name for job in load(main).scrape_configs] == ["m"]
-
-
-def test_a_file_that_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
-    """A missing file, bad UTF-8 and control characters are errors of the user, not tracebacks."""
-    with pytest.raises(UserError, match=r"open .*none\.yml: no such file or directory"):
-        load(tmp_path / "none.yml")
-    bad = tmp_path / "bad.yml"
-    bad.write_bytes(b"global:\n  x: \xff\n")
-    with pytest.raises(UserError, match=r"bad\.yml:2: yaml: invalid UTF-8"):
-        load(bad)
-    bad.write_bytes(b"global:\n  x: \x01\n")
-    with pytest.raises(UserError, match="yaml: "):
-        load(bad)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16-le", "utf-16-be"])
-def test_a_byte_order_mark_says_how_a_file_is_written(tmp_path: Path, encoding: str) -> None:
-    """UTF-16 with its mark, and UTF-8 with one, are read as YAML has it; half a character is an error with its line."""
-    text = "scrape_configs:\n- job_name: größe 🎉\n"
-    mark = "" if encoding == "utf-8-sig" else "\ufeff"
-    path = tmp_path / "p.yml"
-    path.write_bytes((mark + text).encode(encoding))
-    assert [job.job_name for job in load(path).scrape_configs] == ["größe 🎉"]
-    if mark:
-        path.write_bytes((mark + text).encode(encoding) + b"x")
-        with pytest.raises(UserError, match=r"p\.yml:3: yaml: invalid UTF-16"):
-            load(path)
-        path.write_bytes(text.encode(encoding))
-        with pytest.raises(UserError, match="yaml: "):
-            load(path)
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ def test_the_samples_pass_the_check(sample: str, tmp_path: Path) -> None:
 
 def test_the_full_sample_names_every_supported_field() -> None:
     """A field that is supported is shown in the full sample, at least in a comment."""
+    from trimon.config.configuration import MainFile
     from trimon.config.http import Authorization, BasicAuth
-    from trimon.config.load import MainFile
     from trimon.config.model import settings_of
     from trimon.config.scrape import ScrapeConfig
     from trimon.config.support import INERT

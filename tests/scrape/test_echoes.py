@@ -10,6 +10,7 @@ import pytest
 from trimon.config import load_text
 from trimon.fetch.request import Response
 from trimon.scrape.echoes import ECHOED
+from trimon.scrape.metadatanews import MetadataNews
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.session import ScrapeSession
 from trimon.scrape.target import Target, build_target
@@ -62,7 +63,7 @@ def test_metadata_has_no_credentials(job: str, echoes: list[str], tmp_path: Path
         assert "hunter2" not in str(session.families)
         assert echo not in str(session.families)
         assert family.type == "counter"
-        metadata = session._news()
+        metadata = MetadataNews().news(session.families)
         assert echo not in str(metadata)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from trimon import limits
 from trimon.config import GlobalConfig, ScrapeConfig, StorageConfig, load_text
-from trimon.config.load import MainFile
+from trimon.config.configuration import MainFile
 from trimon.config.model import Model, settings_of
 from trimon.config.storage import ExemplarsConfig, RetentionConfig, TsdbConfig
 from trimon.config.support import INERT, NO_EFFECT

@@ -22,7 +22,8 @@ from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.remotewrite.manager import KeptBounds, RemoteWriter
-from trimon.config.load import Config, load_text
+from trimon.config.configuration import Config
+from trimon.config.load import load_text
 from trimon.config.remote import RemoteWriteConfig
 from trimon.fetch.request import Fetch, FetchError, FetchRequest, Response
 from trimon.files import DiskFiles

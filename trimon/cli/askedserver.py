@@ -13,8 +13,8 @@ from urllib.parse import SplitResult, unquote, urlencode, urlsplit
 import trio
 
 from trimon import limits
+from trimon.config.filetext import read_text
 from trimon.config.http import HttpClient
-from trimon.config.load import read_text
 from trimon.config.model import Source
 from trimon.config.yaml.tree import Document
 from trimon.errors import OperatingError, UserError

@@ -15,7 +15,7 @@ from trimon.cli.askedserver import AskedServer
 from trimon.cli.findings import features_option
 from trimon.cli.server.features import named_features
 from trimon.clock import WallClock
-from trimon.config.load import read_text
+from trimon.config.filetext import read_text
 from trimon.errors import OperatingError, UserError
 from trimon.files import DiskFiles, is_in_use
 from trimon.query.execution.budget import Budget

@@ -24,9 +24,10 @@ from trimon.cli.rulefiles import check_rule_files, rules
 from trimon.cli.server.flags import STRICT
 from trimon.cli.servicediscovery import service_discovery
 from trimon.config.alerting import AlertmanagerConfig
+from trimon.config.configuration import Config, ConfigError, FlagDefaults
 from trimon.config.discovery import FileSdConfig, PluginSdConfig
 from trimon.config.globs import expand_glob
-from trimon.config.load import Config, ConfigError, FlagDefaults, load
+from trimon.config.load import load
 from trimon.config.references import refuse_missing, refuse_missing_certificates, rule_files
 from trimon.config.scrape import ScrapeConfig
 from trimon.errors import OperatingError, UserError

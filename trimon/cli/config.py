@@ -12,7 +12,7 @@ import click
 from trimon import limits
 from trimon.cli.argument import http_config_option
 from trimon.cli.askedserver import AskedServer
-from trimon.config.load import read_text
+from trimon.config.filetext import read_text
 from trimon.model.labels import format_label_set
 from trimon.units import parse_duration_ms
 

@@ -1,11 +1,13 @@
 """prometheus.yml as typed models: reading with file, line and column, showing without secrets."""
 
+from trimon.config.configuration import Config, ConfigError, FlagDefaults, MainFile
 from trimon.config.discovery import FileSdConfig, PluginOptions, PluginSdConfig, SdConfig, StaticConfig
 from trimon.config.dump import effective_yaml, fingerprint
+from trimon.config.filetext import read_text
 from trimon.config.globals import GlobalConfig
 from trimon.config.globs import expand_globs
 from trimon.config.http import Authorization, BasicAuth, HttpClient, HttpHeader, TlsConfig
-from trimon.config.load import Config, ConfigError, FlagDefaults, MainFile, load, load_text, read_text
+from trimon.config.load import load, load_text
 from trimon.config.relabel import RelabelConfig
 from trimon.config.scrape import ScrapeConfig
 from trimon.config.secret import MASK, Secret, SecretUrl, looks_secret, masked_url

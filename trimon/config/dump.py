@@ -6,8 +6,8 @@ import dataclasses
 import hashlib
 from typing import Final
 
+from trimon.config.configuration import Config
 from trimon.config.discovery import PluginOptions
-from trimon.config.load import Config
 from trimon.config.model import Model, show_model
 from trimon.config.secret import Secret
 from trimon.config.yaml.text import to_yaml

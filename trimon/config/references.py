@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from trimon.config.configuration import Config
 from trimon.config.globs import expand_glob
 from trimon.config.http import HttpClient, TlsConfig
-from trimon.config.load import Config
 from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
 from trimon.openfiles import os_errors

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from trimon.clock import WallClock
+from trimon.config.configuration import Config
 from trimon.config.discovery.table import MECHANISMS
-from trimon.config.load import Config
 from trimon.discovery.calls import PluginCalls
 from trimon.discovery.doubles import context_of_doubles
 from trimon.discovery.factory import factory_of

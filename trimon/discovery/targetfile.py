@@ -12,7 +12,7 @@ import orjson
 
 from trimon import limits
 from trimon.config.discovery import StaticConfig
-from trimon.config.load import read_text
+from trimon.config.filetext import read_text
 from trimon.config.model import Source
 from trimon.config.yaml.tree import Document
 from trimon.discovery.asking.record import SourceError, has_halves, parsed

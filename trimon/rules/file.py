@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from trimon import limits
+from trimon.config.filetext import read_text
 from trimon.config.kinds import DURATION, Boolean, Listed, Mapped, Of, Text, Whole, one_of
-from trimon.config.load import read_text
 from trimon.config.model import Kind, Model, Source, setting
 from trimon.config.yaml.faults import and_more, first_errors, shortened
 from trimon.config.yaml.tree import Document, Node, Shape

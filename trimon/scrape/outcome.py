@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 
 from trimon.model.labels import Labels
-from trimon.model.rows import Exemplars, Metadata, Row, SampleBatch
+from trimon.model.rows import Appended, Exemplars, Metadata, Row, SampleBatch
 from trimon.records import dataclass
 from trimon.scrape.exposition.bodymemory import SeriesExemplar
 from trimon.scrape.exposition.records import LineExemplar
@@ -112,6 +112,22 @@ class ScrapeOutcome:
         """All that is to be stored: what was before the row, the row, the rest."""
         parts = (self.starts, self.row, self.batch, self.exemplars, self.metadata)
         return [part for part in parts if part is not None]
+
+    def dropped_with(self, answers: Sequence[Appended]) -> DroppedSamples:
+        """What is not stored in the end, by storage's answers to the messages; there are to be no `starts`."""
+        late = answers[len(self.messages()) - 1 - (self.metadata is not None)].out_of_order
+        exemplars_late = late if self.exemplars is not None else 0
+        samples = answers[:2] if self.batch is not None else answers[:1]
+        lost = [(one.duplicate, one.out_of_order, one.out_of_bounds + one.too_old) for one in samples]
+        if not exemplars_late and self.dropped is NOTHING_DROPPED and not any(map(any, lost)):
+            return NOTHING_DROPPED
+        duplicate, out_of_order, out_of_bounds = map(sum, zip(*lost, strict=True))
+        return DroppedSamples(
+            self.dropped.duplicate + duplicate,
+            out_of_order,
+            self.dropped.out_of_bounds + out_of_bounds,
+            exemplars_late,
+        )
 
 
 def bounds_ms(scrape_ms: int) -> tuple[int, int]:

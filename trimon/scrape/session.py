@@ -24,8 +24,8 @@ from typing import Final
 import numpy as np
 
 from trimon.fetch.request import BodyTooBig, FetchError, FetchRequest, Response
-from trimon.memory.series import LOOKED_AT_BYTES, SeriesAdmission, SeriesGrant
-from trimon.model.rows import Appended, Columns, Metadata, Row, SampleBatch
+from trimon.memory.series import SeriesAdmission
+from trimon.model.rows import Appended, Columns, Row, SampleBatch
 from trimon.redaction import redacted
 from trimon.scrape.bodylayouts import BodyLayouts, Layout
 from trimon.scrape.columns import SeriesColumns
@@ -48,10 +48,11 @@ from trimon.scrape.exposition.records import (
     LabelLimitError,
     MetricNameLimitError,
     SampleLimitError,
-    SeriesRoomError,
 )
 from trimon.scrape.exposition.textformat import TextFormat
 from trimon.scrape.fault import fault_at
+from trimon.scrape.metadatanews import MetadataNews
+from trimon.scrape.newseriesroom import NewSeriesRoom
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.outcome import (
     NOTHING_DROPPED,
@@ -66,7 +67,7 @@ from trimon.scrape.outcome import (
     timed_batch,
 )
 from trimon.scrape.records import ScrapeRecords
-from trimon.scrape.report import EXTRA_REPORT, REPORT, report_labels
+from trimon.scrape.report import ScrapeReport
 from trimon.scrape.series_labels import SeriesLabels
 from trimon.scrape.serieslimits import LimitedSeries, exposed_error
 from trimon.scrape.target import Target
@@ -87,18 +88,13 @@ class ScrapeSession:
         forced_error: str = "",
         admission: SeriesAdmission | None = None,
     ) -> None:
-        self._admission = admission
-        # new series that memory was granted for, on their way to storage
-        self._coming = 0
         self.target = target
         self.options = options
         self.forced_error = forced_error
         self.state = TargetState()
         self.records = ScrapeRecords()
         self.counts = ScrapeCounts()
-        self.metadata_bytes = 0
-        """Length of the texts of all metadata."""
-        names = REPORT + EXTRA_REPORT if options.extra_metrics else REPORT
+        self._report = ScrapeReport(target, options)
         self._request = FetchRequest(
             target.url,
             (
@@ -117,14 +113,13 @@ class ScrapeSession:
         self._series_labels: SeriesRule = self._limits or labels_rule
         self._layouts = BodyLayouts(self._series_labels, target, options, MetadataCache(self._echoes.shown))
         self._layout: Layout = self._layouts.use(TextFormat)
-        self._columns = SeriesColumns(
-            target.group, tuple(report_labels(name, target.labels) for name in names)
-        )
+        self._columns = SeriesColumns(target.group, self._report.labels)
         self._timed = TimedSeries(tracked=options.track_timestamps_staleness)
+        self._room = NewSeriesRoom(target.group, admission, drops=bool(options.metric_relabeling))
         self._refused_ms = 0
         # what storage said of series that it refused, until they are offered again
         self._refusal = ""
-        self._told: dict[str, BodyFamily] = {}
+        self._metadata = MetadataNews()
         self._exemplars = ExemplarReader()
 
     @property
@@ -160,6 +155,11 @@ class ScrapeSession:
         """Metadata by metric family, as of the last good scrape."""
         return self._layout.families
 
+    @property
+    def metadata_bytes(self) -> int:
+        """Length of the texts of all metadata."""
+        return self._metadata.size_bytes
+
     def request(self) -> FetchRequest:
         """What to ask the target; the same object every time."""
         return self._request
@@ -193,10 +193,10 @@ class ScrapeSession:
         return self._outcome(reading, timestamp_ms, duration_s, len(response.body))
 
     def _read_within(self, body: bytes, timestamp_ms: int, is_late: Lateness) -> tuple[BodyReading, str]:
-        """As `_read`, within limits of our own."""
+        """The numbers of a body, within limits of our own; see `NewSeriesRoom.read`."""
         limits = self._limits
         if limits is None:
-            return self._read(body, timestamp_ms, is_late)
+            return self._room.read(self._layout, self._columns, body, bounds_ms(timestamp_ms), is_late)
         # Lines whose series are all refused are remembered, too.
         anew, limit = not self._layout.line_count, self.options.exposed_sample_limit
         surely = self._layout.series_in(body) if limit else 0
@@ -204,7 +204,7 @@ class ScrapeSession:
             raise exposed_error(surely, limit)
         limits.begin(timestamp_ms, anew=anew)
         before = 0 if anew else limits.refused
-        reading, remark = self._read(body, timestamp_ms, is_late)
+        reading, remark = self._room.read(self._layout, self._columns, body, bounds_ms(timestamp_ms), is_late)
         try:
             limits.done(reading, self._layout.hashes, anew=anew)
         except ExpositionError as error:
@@ -213,41 +213,6 @@ class ScrapeSession:
             self._refused_ms = timestamp_ms
         self.counts.series_refused += max(limits.refused - before, 0)
         return reading, remark or (shown_error(limits.text) if limits.refused else "")
-
-    def _read(self, body: bytes, timestamp_ms: int, is_late: Lateness) -> tuple[BodyReading, str]:
-        """The numbers of a body, and what is wrong with it all the same. Raises BrokenBody and ExpositionError."""
-        layout, admission, group = self._layout, self._admission, self.target.group
-        grant = None
-        if admission is not None and len(body) >= LOOKED_AT_BYTES:
-            lines = layout.line_count
-            grant = admission.grant(group, lines, 0 if lines else len(self._columns.held()), len(body))
-        if admission is None or grant is None:
-            return layout.read(body, bounds_ms(timestamp_ms), is_late), ""
-        try:
-            self._check_fits(body, grant)
-            reading = layout.read(body, bounds_ms(timestamp_ms), is_late, grant)
-        except BaseException:
-            admission.landed(admission.settle(group, grant))
-            raise
-        self._coming += admission.settle(group, grant)
-        if not grant.refused:
-            return reading, ""
-        return reading, grant.text()
-
-    def _landed(self) -> None:
-        """The series that were on their way are stored, or lost."""
-        if self._coming and self._admission is not None:
-            self._admission.landed(self._coming)
-        self._coming = 0
-
-    def _check_fits(self, body: bytes, grant: SeriesGrant) -> None:
-        """Raises SeriesRoomError for a body that surely does not fit, although it must, before memory is taken to read it."""
-        if not grant.is_whole or self.options.metric_relabeling:
-            return  # it may be that most of it is dropped
-        series = self._layout.series_in(body)
-        if not grant.reserve(series):
-            grant.refused += series
-            raise SeriesRoomError(grant.text())
 
     def fail(self, error: Exception, timestamp_ms: int, duration_s: float) -> ScrapeOutcome:
         """The row of a scrape without an answer: every series ends, and `up` is 0."""
@@ -298,7 +263,7 @@ class ScrapeSession:
         self.counts.scrapes += 1
         self.counts.failures += 1
         self.state = TargetState("down", shown_error(str(error)), timestamp_ms, duration_s)
-        report = self._report(0.0, duration_s, counts, body_bytes)
+        report = self._report.values(0.0, duration_s, counts, body_bytes)
         return ScrapeOutcome(self._columns.row(report, timestamp_ms, report_only=True))
 
     def _empty(self, timestamp_ms: int, duration_s: float) -> ScrapeOutcome:
@@ -306,7 +271,7 @@ class ScrapeSession:
         self.counts.scrapes += 1
         self.state = TargetState("up", "", timestamp_ms, duration_s)
         self._end_all_but(NOTHING)
-        report = self._report(1.0, duration_s, (0, 0, 0), 0)
+        report = self._report.values(1.0, duration_s, (0, 0, 0), 0)
         empty = ScrapeOutcome(self._columns.row(report, timestamp_ms, report_only=True))
         return self._with_timed_ended(empty, timestamp_ms)
 
@@ -323,23 +288,13 @@ class ScrapeSession:
             self._relearn()
             self._layout = self._layouts.use(chosen)
 
-    def _report(
-        self, up: float, duration_s: float, counts: tuple[int, int, int], body_bytes: int
-    ) -> list[float]:
-        """The report's values in order; `counts` are samples scraped, samples kept, series added."""
-        report = [up, duration_s, *map(float, counts)]
-        if self.options.extra_metrics:
-            timeout_s = self.target.timeout_ms / 1000
-            report += [timeout_s, float(self.options.sample_limit), float(body_bytes)]
-        return report
-
     def _outcome(
         self, reading: BodyReading, timestamp_ms: int, duration_s: float, body_bytes: int
     ) -> ScrapeOutcome:
         if reading.moved:
             self._columns.move(reading, self._layout.hashes)
         counts = (reading.samples, reading.kept, reading.added)
-        report = self._report(1.0, duration_s, counts, body_bytes)
+        report = self._report.values(1.0, duration_s, counts, body_bytes)
         values = np.concatenate((reading.values, report))
         timed = reading.timed
         if ended := self._timed.seen(timed, self._layout.hashes, timestamp_ms):
@@ -350,26 +305,13 @@ class ScrapeSession:
         return ScrapeOutcome(
             self._columns.row(values, timestamp_ms),
             batch,
-            self._news() if reading.moved else None,
+            self._metadata.news(self._layout.families) if reading.moved else None,
             self._exemplars.read(reading.exemplars, timestamp_ms) if reading.exemplars else None,
             DroppedSamples(duplicate=reading.repeats, out_of_bounds=beyond)
             if reading.repeats or beyond
             else NOTHING_DROPPED,
             starts_batch(reading.starts, timestamp_ms) if reading.starts else None,
         )
-
-    def _news(self) -> Metadata | None:
-        """Metadata that storage has not been told; families no longer exposed are forgotten."""
-        families = self._layout.families
-        if families == self._told:
-            return None
-        news = [(name, family) for name, family in families.items() if self._told.get(name) != family]
-        self._told = dict(families)
-        texts = ((name, family.type, family.help, family.unit) for name, family in families.items())
-        self.metadata_bytes = sum(len(text) for family in texts for text in family)
-        if not news:
-            return None
-        return Metadata(tuple((name, family.type, family.help, family.unit) for name, family in news))
 
     def settle(
         self, outcome: ScrapeOutcome, answers: Sequence[Appended], timestamp_ms: int
@@ -382,25 +324,14 @@ class ScrapeSession:
         self.granted(answers[0], timestamp_ms)
         if outcome.batch is not None:
             self.counted(answers[1])
-        late = answers[len(outcome.messages()) - 1 - (outcome.metadata is not None)].out_of_order
-        exemplars_late = late if outcome.exemplars is not None else 0
-        self.counts.exemplars_out_of_order += exemplars_late
-        samples = answers[:2] if outcome.batch is not None else answers[:1]
-        lost = [(one.duplicate, one.out_of_order, one.out_of_bounds + one.too_old) for one in samples]
-        if not exemplars_late and outcome.dropped is NOTHING_DROPPED and not any(map(any, lost)):
-            return NOTHING_DROPPED
-        duplicate, out_of_order, out_of_bounds = map(sum, zip(*lost, strict=True))
-        return DroppedSamples(
-            outcome.dropped.duplicate + duplicate,
-            out_of_order,
-            outcome.dropped.out_of_bounds + out_of_bounds,
-            exemplars_late,
-        )
+        dropped = outcome.dropped_with(answers)
+        self.counts.exemplars_out_of_order += dropped.exemplars_out_of_order
+        return dropped
 
     def granted(self, appended: Appended, timestamp_ms: int) -> None:
         """Takes in storage's answer to the last row."""
         self.counted(appended)
-        self._landed()
+        self._room.landed()
         self._columns.granted(appended.columns)
         if appended.series_refused and not self._refused_ms:
             self._refused_ms = timestamp_ms
@@ -419,7 +350,7 @@ class ScrapeSession:
 
         That says nothing against the target, whose health stays.
         """
-        self._landed()
+        self._room.landed()
         self.state = replace(self.state, last_error=shown_error(error))
         self._columns.lost()
         self._layout.keep(NOTHING)
@@ -435,8 +366,8 @@ class ScrapeSession:
 
     def successor(self) -> ScrapeSession:
         """A new session of the same target that goes on where this one is."""
-        session = ScrapeSession(self.target, self.options, self.forced_error, self._admission)
-        self._landed()
+        session = ScrapeSession(self.target, self.options, self.forced_error, self._room.admission)
+        self._room.landed()
         session.inherit(self)
         return session
 

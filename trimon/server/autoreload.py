@@ -9,8 +9,8 @@ from pathlib import Path
 import trio
 
 from trimon import limits
+from trimon.config.configuration import Config
 from trimon.config.globs import PatternError, expand_globs
-from trimon.config.load import Config
 from trimon.offload import Offload
 from trimon.openfiles import os_errors, read_regular
 

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from trimon import limits
 from trimon.actors.logfiles import check_log
+from trimon.config.configuration import Config
 from trimon.config.globs import PatternError
-from trimon.config.load import Config
 from trimon.config.scrape import ScrapeConfig
 from trimon.discovery.registry import Registry, check_plugins
 from trimon.errors import UserError

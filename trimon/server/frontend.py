@@ -10,8 +10,8 @@ from pathlib import Path
 import trio
 
 from trimon.actors.kernel.group import Group
+from trimon.config.configuration import Config
 from trimon.config.dump import effective_yaml
-from trimon.config.load import Config
 from trimon.gotext.times import rfc3339
 from trimon.server.configuration import CurrentConfiguration
 from trimon.server.parts.serverparts import ServerParts

@@ -25,10 +25,10 @@ from trimon.storage.head.scrapegroup import NEVER_MS
 from trimon.storage.held import HeadMemory
 from trimon.storage.options import StoreOptions
 from trimon.storage.problems import Problems
-from trimon.storage.read.framecache import SELECTIONS_BYTES, CachedSnapshot, FrameCache, frames_bytes
+from trimon.storage.read.cachedsnapshot import CachedSnapshot
+from trimon.storage.read.framecache import SELECTIONS_BYTES, FrameCache, frames_bytes
 from trimon.storage.read.settledsource import SettledSource
 from trimon.storage.read.snapshot import StoreSnapshot
-from trimon.storage.statistics import chunk_count
 from trimon.storage.wal.ends import save_ends, write_identity
 from trimon.storage.wal.kept import KeptLog
 from trimon.storage.wal.lazy import GROUPS_OF_LOG
@@ -161,15 +161,7 @@ class StoreCore:
         """Count chunks and bytes of all heads, which takes milliseconds for a thousand groups."""
         heads = [live.head for live in self.state.heads]
         logs = [live.log for live in self.state.heads if live.log is not None]
-        self._measured = HeadMemory(
-            sum(chunk_count(head.view) for head in heads),
-            sum(head.rows_bytes() for head in heads),
-            sum(head.mapped_bytes() for head in heads),
-            sum(head.pages_bytes() for head in heads),
-            sum(head.loose.size_bytes() for head in heads),
-            sum(head.index_bytes() for head in heads),
-            sum(log.size_bytes for log in logs),
-        )
+        self._measured = HeadMemory.of(heads, logs)
         return self._measured
 
     def measured_heads(self) -> HeadMemory:

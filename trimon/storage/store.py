@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from trimon.clock import Clock
 from trimon.errors import OperatingError
@@ -23,17 +22,17 @@ from trimon.storage.exemplars import (
     OUT_OF_ORDER,
     ExemplarStore,
     StoredExemplar,
-    from_rows,
     to_rows,
     wholly_late,
 )
 from trimon.storage.figures import StoreFigures, figures_of, held_by
 from trimon.storage.growth import SeriesGrowth, growth
+from trimon.storage.leftlogs import LeftLogs
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.options import StoreLimits, StoreOptions
 from trimon.storage.problems import Problem
 from trimon.storage.read.snapshot import StoreSnapshot
-from trimon.storage.state import LiveHead, StoreCore, StoreState
+from trimon.storage.state import StoreCore, StoreState
 from trimon.storage.statistics import HeadCardinality, cardinality
 from trimon.storage.upkeep.admin import StoreAdmin
 from trimon.storage.upkeep.changes import StoreChanges
@@ -43,9 +42,8 @@ from trimon.storage.upkeep.maintenance import MaintenancePlanner
 from trimon.storage.wal.ends import FILE, IDENTITY, inspect_log, new_identity
 from trimon.storage.wal.kept import KeptLog, RunExtent
 from trimon.storage.wal.log import list_segments
-from trimon.storage.wal.recovery import Recovery, latest_window
 from trimon.storage.wal.replay import ReplayReport
-from trimon.storage.wal.sections import EXEMPLARS, METADATA
+from trimon.storage.wal.sections import EXEMPLARS
 
 
 class Store:
@@ -64,8 +62,6 @@ class Store:
         randomness: Randomness,
     ) -> None:
         self.options = options
-        self.ready = False
-        self.replay_progress = (0, 0)
         self.clean_start: Literal[-1, 0, 1] = -1
         """1: the last process that had the directory stopped in order; 0: it did not; -1: nobody can tell."""
         self._core = core = StoreCore(options, files, clock, randomness)
@@ -77,15 +73,13 @@ class Store:
         core.names.follow(block.meta.ulid for block in opened.blocks)
         core.lost = tuple(opened.losses)
         core.state = StoreState(tuple(opened.blocks), ())
-        self._log = log = inspect_log(files, options.path, core.epochs_in_blocks)
+        log = inspect_log(files, options.path, core.epochs_in_blocks)
         for subject, text in log.problems:
             core.problem("files" if subject in (IDENTITY, FILE) else "log", subject, text)
         core.log_id = log.log_id or new_identity(randomness)
         core.is_named = bool(log.log_id) and not log.is_unnamed
-        self._to_replay = [name for name in log.segments if name.epoch not in log.done]
-        self._done_epochs = {name.epoch for name in log.segments} & log.done
-        latest_ms = latest_window(files, core.wal_path, self._to_replay)
-        self._appender = Appender(core, self._book, log.last_epoch + 1, latest_ms)
+        self._left = LeftLogs(core, self._book, self.exemplars, log)
+        self._appender = Appender(core, self._book, log.last_epoch + 1, self._left.latest_ms())
         changes = StoreChanges(core, self._appender, self._book)
         self._maintenance = MaintenancePlanner(core, changes)
         self._admin = StoreAdmin(core, self._appender, changes)
@@ -281,76 +275,19 @@ class Store:
 
     # ---- replay
 
+    @property
+    def ready(self) -> bool:
+        """Whether the replay has ended."""
+        return self._left.replayed
+
+    @property
+    def replay_progress(self) -> tuple[int, int]:
+        """How many segments have been replayed, of how many."""
+        return self._left.progress
+
     def replay(self) -> ReplayReport:
         """Read the logs that earlier runs left; their samples appear when it is done. Once, beside appends."""
-        core = self._core
-        recovery = Recovery(
-            core.files,
-            core.wal_path,
-            self._to_replay,
-            self._on_progress,
-            self._on_note,
-            closed=self._log.closed,
-            cache=core.pages,
-            tell=core.damaged_log,
-        )
-        windows = recovery.run()
-        recovery.report.miss(self._log.gone)
-        self._sync_replayed()
-        now_ms = core.clock.now_ms()
-        recovered = [
-            LiveHead(head, None, frozenset(epochs), now_ms, recovery.deletions_in(epochs))
-            for head, epochs in windows
-        ]
-        kept = [live for live in recovered if live.head.samples]
-        core.count_recovered(kept)
-        with core.writing:
-            core.recount(kept)
-            core.state = StoreState(core.state.blocks, (*kept, *core.state.heads))
-            core.newest_ms = max([core.newest_ms, *(live.head.max_ms for live in kept)])
-            empty = {epoch for live in recovered if not live.head.samples for epoch in live.epochs}
-            for (kind, subject), (text, count) in recovery.report.causes.items():
-                core.problem(kind, subject, text, count)
-            core.counts["log_corruptions"] += recovery.report.corruptions
-            self._appender.link_older_heads()
-            self.ready = True
-        self._remove_logs(self._done_epochs if recovery.report.problems else empty | self._done_epochs)
-        return recovery.report
-
-    def _sync_replayed(self) -> None:
-        """What a process that was killed had not synced yet lasts from here on, as the policy promises."""
-        core = self._core
-        if core.options.fsync == "never":
-            return
-        files, wal = core.files, core.wal_path
-        works = [partial(files.sync, wal / str(name)) for name in self._to_replay]
-        for work in (*works, partial(files.sync_directory, wal)):
-            try:
-                work()
-            except OSError as error:
-                core.problem("log", "fsync", f"the log of the last run cannot be synced: {error}")
-
-    def _remove_logs(self, epochs: set[int]) -> None:
-        core, kept = self._core, self._appender.open_epochs
-        try:
-            if epochs:
-                self._book.save(core.files, core.path / "metadata")
-                with core.writing:
-                    self._appender.keep_deletions(epochs)
-            core.save_ends(without=epochs | kept)
-            core.kept_log.retire(epochs)
-        except (OSError, OperatingError) as error:
-            core.problem("files", "wal", f"WAL segments of finished runs cannot be removed or noted: {error}")
-
-    def _on_progress(self, done: int, total: int) -> None:
-        self.replay_progress = (done, total)
-
-    def _on_note(self, numbers: list[Any]) -> None:
-        """A section of the log that is about more than samples."""
-        if numbers[0] == METADATA:
-            self._book.restore(numbers[1])
-        elif numbers[0] == EXEMPLARS:
-            self.exemplars.append(from_rows(numbers[1]))
+        return self._left.replay(self._appender)
 
     # ---- writing
 

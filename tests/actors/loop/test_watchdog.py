@@ -13,7 +13,7 @@ from trimon.actors.loop.watchdog import Watchdog
 from trimon.log import LogBuffer
 from trimon.selfmetrics import SelfMetrics
 
-HOLD_S = 1.6
+HOLD_S = 0.8
 
 
 class Holder:

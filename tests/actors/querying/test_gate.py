@@ -11,9 +11,10 @@ import pytest
 import trio
 
 from trimon.actors.kernel.mailbox import MailboxFull
-from trimon.actors.querying.gate import HEAVY_MAX, HEAVY_S, PATIENCE_S, Queries
+from trimon.actors.querying.gate import Queries
 from trimon.actors.querying.places import Asker
 from trimon.actors.querying.query import Phase
+from trimon.actors.querying.queryqueue import HEAVY_MAX, HEAVY_S, PATIENCE_S
 from trimon.clock import WallClock
 from trimon.offload import ThreadOffload
 from trimon.query.execution.budget import Budget
@@ -180,7 +181,7 @@ async def test_one_client_keeps_no_other_out() -> None:
         assert crowd.inside == 3
         other.go.set()
         crowd.go.set()
-    assert not queries._waiting_of
+    assert not queries._queue._waiting_of
 
 
 async def test_a_query_is_cancelled_where_it_computes_and_where_it_waits() -> None:

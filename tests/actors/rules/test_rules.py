@@ -215,7 +215,7 @@ async def test_missed_iterations_are_counted(tmp_path: Path, autojump_clock: Moc
         here.configure(rules("{record: one, expr: 'vector(1)'}"))
         await until(lambda: len(here.points("one")) == 1)
         group = here.manager.groups[KEY]
-        places = here.actor(KEY)._seams.queries._places
+        places = here.actor(KEY)._seams.queries._queue.places
         for _ in range(4):
             assert places.try_enter("")
         await trio.sleep(35)

@@ -28,8 +28,9 @@ from trimon.storage.head import loose, scrapegroup
 from trimon.storage.head.page import seal
 from trimon.storage.head.view import HeadView
 from trimon.storage.read import keptframe, narrowingcache, narrowvalues
+from trimon.storage.read.cachedsnapshot import CachedSnapshot
 from trimon.storage.read.framebuilder import assemble
-from trimon.storage.read.framecache import CachedSnapshot, FrameCache
+from trimon.storage.read.framecache import FrameCache
 from trimon.storage.read.partialframe import PartialFrame
 
 NAMES = [series(name, i=str(i)) for name in ("a", "b") for i in range(4)]

@@ -227,7 +227,7 @@ async def test_a_client_that_leaves_while_its_query_waits(message: Any, tmp_path
     async with web_world(tmp_path) as here:
         queries = here.context.queries
         for place in range(queries.concurrency_max):
-            assert queries._places.try_enter(f"taken {place}")
+            assert queries._queue.places.try_enter(f"taken {place}")
         sent: list[dict[str, Any]] = []
         scope: Any = Call("GET", "/api/v1/query?query=m").scope
 
@@ -252,7 +252,7 @@ async def test_queries_that_read_nothing_wait_for_no_place(tmp_path: Path) -> No
     async with web_world(tmp_path) as here:
         queries = here.context.queries
         for place in range(queries.concurrency_max):
-            assert queries._places.try_enter(f"taken {place}")
+            assert queries._queue.places.try_enter(f"taken {place}")
         with trio.fail_after(5):
             assert (await Call("GET", "/api/v1/query?query=vector(1)").to(here.client.app))[0] == 200
         with trio.move_on_after(0.05) as waited:

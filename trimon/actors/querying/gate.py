@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import os
 import time
 import traceback
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -19,9 +16,10 @@ from trimon.actors.querying.activequeries import ActiveFile
 from trimon.actors.querying.costs import QueryCosts
 from trimon.actors.querying.pastcosts import PastCosts, question_of
 from trimon.actors.querying.pastqueries import PastQueries
-from trimon.actors.querying.places import KEPT_FROM, NOBODY, Asker, Places
+from trimon.actors.querying.places import NOBODY, Asker
 from trimon.actors.querying.query import ActiveQuery, Phase
 from trimon.actors.querying.querylog import QueryLog, QueryRecord
+from trimon.actors.querying.queryqueue import HEAVY_MAX, HEAVY_S, WAITING_MAX, QueryQueue
 from trimon.actors.querying.quickruns import QuickRuns
 from trimon.actors.querying.waitingroom import WaitingRoom
 from trimon.actors.remoteread.reader import RemoteReader
@@ -43,16 +41,6 @@ NO_MEMORY: Final = (
     "query needs more memory than the system gives to this process now; where that is less than it should be, "
     "--storage.memory-max says how much there is"
 )
-# Queries that may wait for a place; more are refused at once: they would time out anyway. One client has at most a share.
-WAITING_MAX: Final = 256
-WAITING_SHARE: Final = 0.75
-RETRY_AFTER_S: Final = 2.0
-# A query that took more of a core than this is heavy. More heavy ones at once than there are cores fight for the
-# interpreter and for the caches, and all of them end later.
-HEAVY_S: Final = 0.005
-HEAVY_MAX: Final = min(max(2, os.cpu_count() or 1), 8)
-# After so long a heavy one starts all the same: those before it may take minutes.
-PATIENCE_S: Final = 0.25
 # Of those at work.
 LISTED_MAX: Final = 50
 
@@ -93,8 +81,7 @@ class Queries:
         self._snapshot = snapshot
         self._offload = offload
         self._clock = clock
-        self._places = Places(concurrency_max, keeps_one=concurrency_max >= KEPT_FROM)
-        self._waiting_max = waiting_max
+        self._queue = QueryQueue(concurrency_max, waiting_max)
         self._journal = journal
         self._query_log = query_log
         self._costs = costs
@@ -102,9 +89,6 @@ class Queries:
         self._room = room
         self._remote = remote
         self._numbers = itertools.count()
-        self._waiting = 0
-        self._waiting_of: Counter[str] = Counter()
-        self._heavy = Places(HEAVY_MAX)
         # Rules take no turns: there are few at once, and nothing is to hold them up.
         self._turnstile = Turnstile(HEAVY_MAX) if takes_turns else None
         self._took = PastCosts()
@@ -125,7 +109,11 @@ class Queries:
         many servers stand before this one: with LOCAL_ONLY nobody else is asked. Raises MailboxFull when too many wait already,
         QueryError when time is up before there is a place or memory or it is cancelled, NotReady, and whatever `work` raises.
         """
-        self._check_room(asker)
+        try:
+            self._queue.check_room(asker)
+        except MailboxFull:
+            self.refused += 1
+            raise
         if self._room is not None:
             self._room.check_open()
         reservation = self._reservation()
@@ -166,16 +154,6 @@ class Queries:
     def _reads_elsewhere(self) -> bool:
         """Whether samples may have to be fetched from others."""
         return self._remote is not None and bool(self._remote.endpoints)
-
-    def _check_room(self, asker: Asker) -> None:
-        """Raises MailboxFull when too many wait, or too many of one client."""
-        if self._waiting >= self._waiting_max:
-            self.refused += 1
-            raise MailboxFull("queries", self._waiting, self._waiting_max, RETRY_AFTER_S)
-        waiting, most = self._waiting_of[asker.key], max(1, int(self._waiting_max * WAITING_SHARE))
-        if asker.key and waiting >= most:
-            self.refused += 1
-            raise MailboxFull(f"queries of {asker.key}", waiting, most, RETRY_AFTER_S)
 
     async def _run_until_done(
         self,
@@ -232,17 +210,16 @@ class Queries:
         work: Callable[[Snapshot, Budget], T],
         record: QueryRecord | None,
     ) -> T:
-        asker = query.asker.key
-        turn = self._took.of(key).core_s > HEAVY_S and await self._turn(query)
+        turn = self._took.of(key).core_s > HEAVY_S and await self._queue.take_turn(query)
         try:
-            await self._enter(query)
+            await self._queue.enter(query)
             try:
                 return await self._run(key, query, work, record)
             finally:
-                self._places.leave(asker)
+                self._queue.leave(query)
         finally:
             if turn:
-                self._heavy.leave(asker)
+                self._queue.end_turn(query)
 
     def run_now(
         self,
@@ -307,44 +284,6 @@ class Queries:
         self._note(record, budget)
         return result
 
-    @contextmanager
-    def _waits(self, query: ActiveQuery, phase: Phase) -> Iterator[None]:
-        """Counts a query as one that waits."""
-        key = query.asker.key
-        query.phase = phase
-        self._waiting += 1
-        self._waiting_of[key] += 1
-        try:
-            yield
-        finally:
-            self._waiting -= 1
-            self._waiting_of[key] -= 1
-            if not self._waiting_of[key]:
-                del self._waiting_of[key]
-
-    async def _turn(self, query: ActiveQuery) -> bool:
-        """Waits until fewer heavy queries compute, but not for ever; whether it is one of them."""
-        if self._heavy.try_enter(query.asker.key):
-            return True
-        with (
-            self._waits(query, Phase.WAITS_FOR_TURN),
-            trio.move_on_after(min(PATIENCE_S, query.budget.timeout_s)) as patience,
-        ):
-            await self._heavy.enter(query.asker.key)
-        return not patience.cancelled_caught
-
-    async def _enter(self, query: ActiveQuery) -> None:
-        if self._places.try_enter(query.asker.key):
-            return
-        budget = query.budget
-        with (
-            self._waits(query, Phase.WAITS_FOR_PLACE),
-            trio.move_on_at(trio.current_time() + budget.timeout_s - budget.elapsed_s) as queue,
-        ):
-            await self._places.enter(query.asker.key)
-        if queue.cancelled_caught:
-            budget.check(QUEUE)
-
     async def _run(
         self,
         key: Hashable,
@@ -407,12 +346,7 @@ class Queries:
     def inspect(self) -> Mapping[str, object]:
         """How many run and wait, and what they are."""
         return {
-            "running": self._places.taken,
-            "running_max": self.concurrency_max,
-            "waiting": self._waiting,
-            "waiting_max": self._waiting_max,
-            "heavy": self._heavy.taken,
-            "heavy_max": HEAVY_MAX,
+            **self._queue.inspect(),
             "turns_taken": self._turnstile.taken if self._turnstile is not None else 0,
             "turns_waiting": self._turnstile.waiting if self._turnstile is not None else 0,
             "served": self.served,

@@ -39,7 +39,8 @@ from trimon.cli.server.serveroptions import (
 )
 from trimon.clock import WallClock
 from trimon.collector import Collector
-from trimon.config.load import ConfigError, FlagDefaults, load, load_text
+from trimon.config.configuration import ConfigError, FlagDefaults
+from trimon.config.load import load, load_text
 from trimon.discovery.registry import Registry
 from trimon.errors import OperatingError, UserError
 from trimon.files import DiskFiles

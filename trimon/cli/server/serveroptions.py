@@ -11,7 +11,7 @@ from trimon.actors.notifier import NotifierSettings
 from trimon.actors.remotewrite.manager import KeptBounds
 from trimon.cli.server.commandline import ServerFlags, read_value, shown_value
 from trimon.cli.server.flags import BY_NAME, FLAGS, STRICT
-from trimon.config.load import RETENTION_DEFAULT_MS, Config
+from trimon.config.configuration import RETENTION_DEFAULT_MS, Config
 from trimon.config.storage import RetentionConfig
 from trimon.errors import OperatingError, UserError
 from trimon.files import DiskFiles

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from trimon import limits
+from trimon.config.filetext import read_text
 from trimon.config.http import NO_SECRET, TLS_VERSIONS
 from trimon.config.kinds import Boolean, FilePath, Hidden, Listed, Mapped, Of, Text, Whole
-from trimon.config.load import read_text
 from trimon.config.model import Model, Shown, Source, setting
 from trimon.config.secret import Secret
 from trimon.config.web.access import AccessConfig

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from trimon import limits
+from trimon.config.filetext import read_text
 from trimon.config.globs import expand_glob
 from trimon.config.kinds import DURATION, Boolean, Listed, Mapped, Number, Of, Text
-from trimon.config.load import read_text
 from trimon.config.model import Model, Source, setting
 from trimon.config.yaml.tree import Document, Node
 from trimon.errors import UserError

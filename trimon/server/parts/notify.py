@@ -11,7 +11,7 @@ from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.notifier import notifier_metrics
 from trimon.actors.notifier import AlertmanagerWatch, Notifier, named_sets, notifier_mailbox
-from trimon.config.load import Config
+from trimon.config.configuration import Config
 from trimon.discovery.providers import Consumer
 from trimon.fetch.client import HttpFetch
 from trimon.fetch.request import Fetch

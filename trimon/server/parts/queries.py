@@ -14,7 +14,7 @@ from trimon.actors.querying.gate import Queries
 from trimon.actors.querying.querylog import QueryLog
 from trimon.actors.querying.waitingroom import WaitingRoom
 from trimon.actors.remoteread.reader import RemoteReader
-from trimon.config.load import Config
+from trimon.config.configuration import Config
 from trimon.config.own.querybackends import QueryBackendConfig
 from trimon.errors import OperatingError
 from trimon.fetch.client import HttpFetch

@@ -13,8 +13,8 @@ from trimon.actors.receivers.graphite import GraphiteReceiver
 from trimon.actors.receivers.lines import LineCounts
 from trimon.actors.receivers.pushgroups import PushGroups
 from trimon.actors.receivers.statsd import StatsdReceiver
+from trimon.config.configuration import Config
 from trimon.config.dump import fingerprint
-from trimon.config.load import Config
 from trimon.config.own.receivers import GraphiteConfig, PushgatewayConfig, StatsdConfig
 from trimon.remote.pushed.aggregate import StatsdAggregate
 from trimon.server.parts.storage import StoragePart

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trimon.actors.metrics.remoteread import remote_read_metrics, remote_read_seconds
 from trimon.actors.remoteread.reader import RemoteReader
-from trimon.config.load import Config
+from trimon.config.configuration import Config
 from trimon.config.remote import RemoteReadConfig
 from trimon.fetch.client import HttpFetch
 from trimon.fetch.request import Fetch

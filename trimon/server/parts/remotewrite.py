@@ -9,7 +9,7 @@ from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.remotewrite import remote_write_metrics
 from trimon.actors.remotewrite.manager import RemoteWriter
-from trimon.config.load import Config
+from trimon.config.configuration import Config
 from trimon.config.remote import RemoteWriteConfig
 from trimon.fetch.client import HttpFetch
 from trimon.fetch.request import Fetch

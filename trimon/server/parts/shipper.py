@@ -11,8 +11,8 @@ from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.metrics.shipper import shipper_metrics
 from trimon.actors.storage.shipper import BlockShipper, ShipperCounts, ShipperPlace
+from trimon.config.configuration import Config
 from trimon.config.dump import fingerprint
-from trimon.config.load import Config
 from trimon.config.own.shipper import BlockShipperConfig
 from trimon.errors import OperatingError, UserError
 from trimon.fetch.client import HttpFetch

@@ -20,7 +20,7 @@ from typing import Final
 
 import trio
 
-from trimon.config.load import ScrapeFileError
+from trimon.config.configuration import ScrapeFileError
 from trimon.errors import OperatingError, TrimonError, UserError
 from trimon.files import DiskFiles, Files
 from trimon.records import dataclass

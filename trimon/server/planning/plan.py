@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from trimon.config.load import ScrapeFileError
+from trimon.config.configuration import ScrapeFileError
 from trimon.errors import UserError
 from trimon.offload import Offload
 from trimon.records import dataclass

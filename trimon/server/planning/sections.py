@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from trimon.config.configuration import Config, MainFile
 from trimon.config.differences import Difference, value_differences
-from trimon.config.load import Config, MainFile
 from trimon.config.model import settings_of
 from trimon.config.storage import RetentionConfig, StorageConfig
 from trimon.records import dataclass

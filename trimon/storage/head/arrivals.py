@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from trimon.model.labels import Labels
 from trimon.model.rows import SampleBatch
 from trimon.model.sample import NORMAL_NAN, is_absent
 from trimon.records import dataclass
@@ -11,6 +12,7 @@ from trimon.storage.head.acceptance import (
     IN_ORDER,
     LATE,
     OUT_OF_ORDER,
+    RefusalTally,
     Refused,
     TimeBounds,
     Verdicts,
@@ -93,6 +95,23 @@ class Arrivals:
             )
             for at in found[np.argsort(self.place[found], kind="stable")].tolist()
         ]
+
+    def tell_refused(self, batch: SampleBatch, bounds: TimeBounds, tally: RefusalTally) -> None:
+        """Tells a tally of all that is refused of the batch, and of each sample where its sender is told of them."""
+
+        def labels(place: int) -> Labels:
+            return batch.series[int(batch.series_index[place])]
+
+        refused = self.refusals(contradicting=False)
+        contradicting = self.refusals(contradicting=True)
+        if batch.atomic or batch.told:
+            for each in contradicting:
+                tally.drop(each.verdict, each.samples)
+        else:
+            refused += contradicting
+        tally.refuse(refused, bounds, labels)
+        if batch.told and refused:
+            tally.tell(self.each_refused(), bounds, labels)
 
 
 def _judge_histograms(verdicts: Verdicts, batch: SampleBatch, place: Int64s) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from trimon.storage.head.components import follow_markers, incomplete, markers_i
 from trimon.storage.head.damage import HeadDamage
 from trimon.storage.head.loose import LooseBuffer
 from trimon.storage.head.looseorder import note_newest, take_in_order
+from trimon.storage.head.rowcells import RowCells, ended_columns
 from trimon.storage.head.scrapegroup import NEVER_MS, GroupViews, ResolvedColumns, ScrapeGroup, Span
 from trimon.storage.head.series import EMPTY_LABELS, HeadSeries, Journal
 from trimon.storage.head.view import HeadView
@@ -36,17 +37,6 @@ from trimon.storage.read.deletions import HeadDeletion, HeadDeletions
 
 _NO_COLUMNS: Final = np.zeros(0, np.int64)
 _view_numbers = itertools.count()
-
-
-class _HeadCells(NamedTuple):
-    """The cells of one row, resolved: `foreign` are positions whose series is placed in another group."""
-
-    columns: Int64s
-    series: Int64s
-    span: Span
-    values: Floats
-    prefix: bool
-    foreign: Int64s
 
 
 class Head(HeadSeries):
@@ -139,7 +129,7 @@ class Head(HeadSeries):
             cells, granted, ended = self._resolve(group, layout, row, tally, series_max)
         else:
             values = np.asarray(row.values, np.float64)
-            cells = _HeadCells(
+            cells = RowCells(
                 layout.columns, layout.series, layout.span, values, layout.prefix, layout.foreign
             )
         absent = is_absent(cells.values)
@@ -166,31 +156,20 @@ class Head(HeadSeries):
 
     def _resolve(
         self, group: ScrapeGroup, layout: ResolvedColumns, row: Row, tally: RefusalTally, series_max: int
-    ) -> tuple[_HeadCells, Columns, Int64s]:
+    ) -> tuple[RowCells, Columns, Int64s]:
         """All cells of a row with new or ended series, the columns granted to the new ones, and those that end."""
         created = self.create(row.new_series, tally, series_max)
         broken = incomplete(row.new_series, created) if tally.series_refused else set()
         kept = created >= 0
         granted = np.full(len(created), -1, np.int64)
         granted[kept] = self._grant(group, created[kept])
-        ended = row.ended.astype(np.int64)
-        if len(ended):
-            # a sender that is not sure ends too much rather than too little: what has ended already, or goes on
-            # in this very row, is left alone
-            ending = np.zeros(group.width, np.bool_)
-            ending[ended[(ended >= 0) & (ended < group.width)]] = True
-            ending &= group.granted[: group.width]
-            ending[layout.columns] = ending[granted[kept]] = False
-            ended = np.flatnonzero(ending)
+        ended = ended_columns(group, row, layout.columns, granted[kept])
         columns = np.concatenate((layout.columns, granted[kept], ended))
         values = np.concatenate((row.values, row.new_values[kept], np.full(len(ended), STALE_NAN)))
-        series = group.series[columns].astype(np.int64)
         if broken:
-            whole = self._whole_histograms(series, broken)
-            columns, series, values = columns[whole], series[whole], values[whole]
-        prefix = bool(len(columns) and (columns == np.arange(len(columns))).all())
-        foreign = np.flatnonzero(~group.placed[columns])
-        return _HeadCells(columns, series, series, values, prefix, foreign), granted.astype(np.int32), ended
+            whole = self._whole_histograms(group.series[columns].astype(np.int64), broken)
+            columns, values = columns[whole], values[whole]
+        return RowCells.of(group, columns, values), granted.astype(np.int32), ended
 
     def _whole_histograms(self, series: Int64s, broken: set[Labels]) -> Bools:
         """Which samples are no part of a histogram of the series that lack a component."""
@@ -202,7 +181,7 @@ class Head(HeadSeries):
         components = self.components.view
         return len(series) - int(components.are_components(series).sum()) if len(components) else len(series)
 
-    def _adopt(self, group: ScrapeGroup, cells: _HeadCells) -> _HeadCells:
+    def _adopt(self, group: ScrapeGroup, cells: RowCells) -> RowCells:
         """Place foreign series here that no sender holds a column of any more."""
         free = ~self.placement.granted(cells.series[cells.foreign])
         if not free.any():
@@ -213,7 +192,7 @@ class Head(HeadSeries):
         return cells._replace(foreign=cells.foreign[~free])
 
     def _append_judged(
-        self, group: ScrapeGroup, time_ms: int, cells: _HeadCells, bounds: TimeBounds, tally: RefusalTally
+        self, group: ScrapeGroup, time_ms: int, cells: RowCells, bounds: TimeBounds, tally: RefusalTally
     ) -> None:
         """Store the cells of a row one by one as the rules allow: in the row, or loose."""
         count = len(cells.columns)
@@ -239,11 +218,7 @@ class Head(HeadSeries):
             in_row[:] = False
         loose = np.flatnonzero((in_order | (verdicts == LATE)) & ~in_row)
         if in_row.any():
-            places = np.flatnonzero(in_row)
-            series = cells.series[places]
-            part = _HeadCells(
-                cells.columns[places], series, series, cells.values[places], False, cells.foreign[:0]
-            )
+            part = cells.at(np.flatnonzero(in_row))
             self._store_row(group, time_ms, part)
             tally.appended += self._samples_in(part.series)
         if len(loose):
@@ -252,7 +227,7 @@ class Head(HeadSeries):
                 cells.series[loose].astype(np.int32), times[loose], cells.values[loose], in_order[loose]
             )
 
-    def _store_row(self, group: ScrapeGroup, time_ms: int, cells: _HeadCells) -> None:
+    def _store_row(self, group: ScrapeGroup, time_ms: int, cells: RowCells) -> None:
         columns, _, span, values, prefix, _ = cells
         last_times, last_values = self._last_times.view(), self._last_values.view()
         last_ms = group.last_ms
@@ -304,7 +279,7 @@ class Head(HeadSeries):
         refused = np.flatnonzero(numbers < 0)
         numbers[refused] = -1 - refused
         arrivals = Arrivals.judged(batch, numbers, *self._newest_of(batch, numbers), bounds)
-        self._count_batch(arrivals, batch, bounds, tally)
+        arrivals.tell_refused(batch, bounds, tally)
         return self._store_arrivals(arrivals, numbers, tally)
 
     def append_whole(self, batch: SampleBatch, bounds: TimeBounds, series_max: int = 0) -> Appended:
@@ -317,7 +292,7 @@ class Head(HeadSeries):
         if self._store_in_order(batch, numbers, bounds, tally):
             return tally.result()
         arrivals = Arrivals.judged(batch, numbers, *self._newest_of(batch, numbers), bounds)
-        self._count_batch(arrivals, batch, bounds, tally)
+        arrivals.tell_refused(batch, bounds, tally)
         return tally.result() if tally.refused else self._store_arrivals(arrivals, numbers, tally)
 
     def _store_in_order(
@@ -360,7 +335,7 @@ class Head(HeadSeries):
         for place in np.flatnonzero(known < 0).tolist():
             numbers[place] = new.setdefault(batch.series[place], -1 - place)
         arrivals = Arrivals.judged(batch, numbers, *self._newest_of(batch, numbers), bounds)
-        self._count_batch(arrivals, batch, bounds, tally)
+        arrivals.tell_refused(batch, bounds, tally)
         if series_max and new and len(self.index) + len(new) > series_max:
             tally.refuse_series(
                 len(self.index) + len(new) - series_max, f"series limit of {series_max} reached"
@@ -394,27 +369,6 @@ class Head(HeadSeries):
         span = note_newest(series, times, values, self._last_times.view(), self._last_values.view())
         self._note(*span, len(series))
 
-    def rows_bytes(self) -> int:
-        """About how much memory unsealed rows take; of a chunk what is filled."""
-        chunks = [chunk for group in self.groups for chunk in group.view.raw]
-        owners = {id(chunk.series): chunk.series.nbytes for chunk in chunks}
-        return sum(owners.values()) + sum(chunk.filled_bytes for chunk in chunks)
-
-    def mapped_bytes(self) -> int:
-        """How much of that is in mappings, not on the heap."""
-        return sum(chunk.mapped_bytes for group in self.groups for chunk in group.view.raw)
-
-    def pages_bytes(self) -> int:
-        """How much memory sealed pages take."""
-        return sum(page.size_bytes for group in self.groups for page in group.view.sealed)
-
-    def index_bytes(self) -> int:
-        """How much memory the arrays take that say which series there are, where they are, and what came last."""
-        lasts = self._last_times.size_bytes + self._last_values.size_bytes
-        columns = sum(group.size_bytes for group in self.groups)
-        own = self.index.size_bytes() + self.placement.size_bytes() + self.components.size_bytes
-        return own + lasts + columns
-
     # ---- deletion
 
     def delete(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> int:
@@ -443,19 +397,3 @@ class Head(HeadSeries):
         self.min_ms = min(self.min_ms, first_ms)
         self.max_ms = max(self.max_ms, last_ms)
         self.samples += samples
-
-    @staticmethod
-    def _count_batch(arrivals: Arrivals, batch: SampleBatch, bounds: TimeBounds, tally: RefusalTally) -> None:
-        def labels(place: int) -> Labels:
-            return batch.series[int(batch.series_index[place])]
-
-        refused = arrivals.refusals(contradicting=False)
-        contradicting = arrivals.refusals(contradicting=True)
-        if batch.atomic or batch.told:
-            for each in contradicting:
-                tally.drop(each.verdict, each.samples)
-        else:
-            refused += contradicting
-        tally.refuse(refused, bounds, labels)
-        if batch.told and refused:
-            tally.tell(arrivals.each_refused(), bounds, labels)

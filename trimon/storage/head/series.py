@@ -203,3 +203,10 @@ class HeadSeries:
             self._settle(group, granted, series[fresh], placed)
             columns[fresh] = granted
         return columns
+
+    def index_bytes(self) -> int:
+        """How much memory the arrays take that say which series there are, where they are, and what came last."""
+        lasts = self._last_times.size_bytes + self._last_values.size_bytes
+        columns = sum(group.size_bytes for group in self.groups)
+        own = self.index.size_bytes() + self.placement.size_bytes() + self.components.size_bytes
+        return own + lasts + columns

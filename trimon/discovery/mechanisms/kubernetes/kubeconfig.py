@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from trimon import limits
+from trimon.config.filetext import read_text
 from trimon.config.http import Authorization, BasicAuth, HttpClient, HttpHeader, TlsConfig
-from trimon.config.load import read_text
 from trimon.config.secret import Secret, SecretUrl
 from trimon.config.yaml.tree import Document
 from trimon.discovery.asking.record import Record, SourceError

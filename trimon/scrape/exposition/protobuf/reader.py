@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from trimon import limits
@@ -28,21 +26,15 @@ from trimon.scrape.exposition.protobuf.memory import FamilyKey, KnownMetrics, Me
 from trimon.scrape.exposition.protobuf.rawmetric import RawMetric
 from trimon.scrape.exposition.protobuf.runs import FamilyRuns
 from trimon.scrape.exposition.protobuf.scan import Family, next_family
+from trimon.scrape.exposition.protobuf.seriesslots import NEW, REFUSED, SeriesSlots
 from trimon.scrape.exposition.protobuf.shape import SampleName, Shape, is_native_by_count
 from trimon.scrape.exposition.records import (
-    BucketLimitError,
     ExpositionError,
     LateError,
     LineExemplar,
     Pairs,
-    SampleLimitError,
-    SeriesRoomError,
 )
 from trimon.wire import WireError
-
-_NEW: Final = -1
-# A series for which there was no memory.
-REFUSED: Final = -5
 
 
 class MetricByMetric:
@@ -65,39 +57,26 @@ class MetricByMetric:
         in_runs: bool = True,
     ) -> None:
         self.families = BodyFamilies(None, known_families)
-        self.series: set[int] = set()
-        """The hashes of all series that were read."""
         self._rules = rules
         self._before = before
-        self._known_series = before.series() | known_series
         self._bounds_ms = bounds_ms
-        self._sample_limit = sample_limit
         self._is_late = is_late
-        self._grant = grant
         self._metrics = MetricList()
+        self._slots = SeriesSlots(self._metrics.slots, before, known_series, sample_limit, grant)
+        self.series = self._slots.series
+        """The hashes of all series that were read."""
         self._heads: list[bytes] = []
         self._counts: list[int] = []
-        self._old_slot: list[int] = []
-        self._hashes: list[int] = []
-        self._is_component: list[bool] = []
-        self._new_labels: list[Labels] = []
         self._timed: list[tuple[Labels, int, float]] = []
         self._timed_components = 0
         self._starts: list[tuple[Labels, int, float]] = []
         self._exemplars: list[SeriesExemplar] = []
-        self._claimed: set[int] = set()
-        self._old_hashes: list[int] = before.hashes.tolist()
-        self._slot_by_hash = dict(zip(self._old_hashes, range(len(self._old_hashes)), strict=True))
         self._metrics_of = before.ranges_by_key()
         self._places: dict[FamilyKey, dict[bytes, int]] = {}
         self._old_slots = before.slots.tolist()
         self._old_first = before.sample_first.tolist()
-        self._samples = self._kept = self._added = self._repeats = self._refused = 0
-        self._reached: list[int] = []
+        self._samples = 0
         self._one_by_one = False
-        # where in the slots the histogram is whose components follow
-        self._histogram_at = 0
-        self._bucket_limit_broken = False
         in_runs = in_runs and not before.one_by_one
         self._ranges = before.ranges_by_head() if in_runs else {}
 
@@ -108,10 +87,7 @@ class MetricByMetric:
         """
         try:
             self._read(body)
-            if self._sample_limit and self._counting() > self._sample_limit:
-                raise SampleLimitError("sample limit exceeded")
-            if self._bucket_limit_broken:
-                raise BucketLimitError("histogram bucket limit exceeded")
+            self._slots.check_limits()
         except WireError as error:
             raise self._broken(ExpositionError(error.message)) from None
         except ExpositionError as error:
@@ -120,10 +96,11 @@ class MetricByMetric:
         return self._result(body)
 
     def _broken(self, error: ExpositionError) -> BrokenBody:
-        reached = np.array([slot for slot in self._reached if slot >= 0], np.int64)
-        return BrokenBody(error, self._samples, self._kept, self._added, reached)
+        slots = self._slots
+        return BrokenBody(error, self._samples, slots.kept, slots.added, slots.reached())
 
     def _result(self, body: bytes) -> tuple[KnownMetrics, BodyReading] | None:
+        slots = self._slots
         duplicates = self._metrics.slots.count(DUPLICATE)
         now = KnownMetrics(
             self.families,
@@ -131,11 +108,11 @@ class MetricByMetric:
             self._metrics,
             self._heads,
             self._counts,
-            np.array(self._hashes, np.int64),
-            self._is_component,
+            np.array(slots.hashes, np.int64),
+            slots.is_component,
             samples=self._samples,
             duplicates=duplicates,
-            one_by_one=self._one_by_one,
+            one_by_one=self._one_by_one or slots.refused > 0,
         )
         values = now.values()
         if values is None:
@@ -145,14 +122,14 @@ class MetricByMetric:
             values,
             self._samples,
             duplicates,
-            self._repeats,
+            slots.repeats,
             moved=True,
-            old_slot=np.array(self._old_slot, np.int64),
-            new_labels=tuple(self._new_labels),
+            old_slot=np.array(slots.old_slot, np.int64),
+            new_labels=tuple(slots.new_labels),
             timed=tuple(self._timed),
-            added=self._added,
+            added=slots.added,
             exemplars=tuple(self._exemplars),
-            refused=self._refused,
+            refused=slots.refused,
             components=now.components + self._timed_components,
             timed_components=self._timed_components,
             starts=tuple(self._starts),
@@ -201,33 +178,15 @@ class MetricByMetric:
             raise LateError(f"reading a body of {len(body)} bytes: context deadline exceeded")
 
     def _take_run(self, family: Family, place: int, old: int, length: int) -> bool:
-        """Takes metrics that are as they were; False where one of their series is there twice, or there is a limit near."""
+        """Takes metrics that are as they were; False where their series cannot be taken in one go."""
         before = self._before
         first, last = before.sample_first[old], before.sample_first[old + length]
-        slots = before.slots[first:last]
-        slotted = slots[slots >= 0]
-        keys = before.hashes[slotted].tolist()
-        components = before.is_component[slotted]
-        kept = len(keys) - int(np.count_nonzero(components))
-        if not self._claimed.isdisjoint(keys):
-            return False
-        if self._bucket_limit_broken or (self._sample_limit and self._counting() + kept > self._sample_limit):
+        if not self._slots.take_run(before, first, last):
             return False
         number = len(self._metrics.starts)
         ends = slice(place, place + length)
         self._metrics.add_run(before, old, old + length, family.starts[ends], family.ends[ends])
-        numbered = np.full(len(slots), DROPPED, np.int64)
-        numbered[slots >= 0] = len(self._old_slot) + np.arange(len(slotted))
-        self._metrics.slots += numbered.tolist()
-        self._claimed.update(keys)
-        self.series.update(before.hashes[slotted[~components]].tolist())
-        taken = slotted.tolist()
-        self._old_slot += taken
-        self._reached += taken
-        self._hashes += keys
-        self._is_component += components.tolist()
         self._samples += int(before.counted_first[old + length] - before.counted_first[old])
-        self._kept += kept
         if self._metrics.exemplars:
             for metric in range(number, number + length):
                 self._exemplars += self._metrics.exemplars.get(metric, ())
@@ -275,6 +234,7 @@ class MetricByMetric:
             known = dict(zip(before.names, slots, strict=True))
         else:
             known = {}
+        claims = self._slots
         exemplars = shown_exemplars(raw, shape)
         started = bool(raw.created_ms) and self._rules.starts
         new_start = started and (old < 0 or self._before.created_ms.get(old) != raw.created_ms)
@@ -283,13 +243,13 @@ class MetricByMetric:
         if before is shape and old in self._before.exemplar_labels:
             self._metrics.exemplar_labels[number] = self._before.exemplar_labels[old]
         for sample, name in enumerate(shape.names):
-            slot = known[sample] if isinstance(known, list) else known.get(name, _NEW)
+            slot = known[sample] if isinstance(known, list) else known.get(name, NEW)
             if name.component:
-                self._component(name.component, slot, labels)
+                claims.take_component(name.component, slot, labels)
                 continue
             self._samples += 1
-            self._histogram_at = len(self._metrics.slots)
-            needed = slot in (_NEW, DUPLICATE, REFUSED, TIMED) or sample in exemplars or new_start
+            claims.histogram_at = len(self._metrics.slots)
+            needed = slot in (NEW, DUPLICATE, REFUSED, TIMED) or sample in exemplars or new_start
             if needed or (shape.has_histogram and isinstance(known, dict)):
                 pairs = pairs if pairs is not None else raw.pairs()
                 labels = self._labels(key, name, pairs)
@@ -303,7 +263,7 @@ class MetricByMetric:
             is_histogram = shape.has_histogram and sample == 0
             if is_histogram:
                 check_histogram(raw, shape, values)
-            self._claim(slot, labels, shape, is_histogram=is_histogram)
+            claims.take(slot, labels, shape, is_histogram=is_histogram)
             if labels is not None:
                 self._note(number, sample, labels, exemplars, None)
                 if new_start:
@@ -318,96 +278,9 @@ class MetricByMetric:
             components = (name.component for name in shape.names if name.component)
             self._starts += [(component_labels(labels, text), created_ms, 0.0) for text in components]
 
-    def _counting(self) -> int:
-        """How many samples count for the limit: one that is given twice does once."""
-        return self._kept - self._repeats
-
-    def _within(self) -> bool:
-        return not self._bucket_limit_broken and (
-            not self._sample_limit or self._counting() <= self._sample_limit
-        )
-
-    def _claim(self, slot: int, labels: Labels | None, shape: Shape, *, is_histogram: bool) -> None:
-        """Gives a series its slot, unless it has one already."""
-        if slot >= 0:
-            key = self._old_hashes[slot]
-        else:
-            assert labels is not None
-            key = hash(labels)
-            slot = self._slot_by_hash.get(key, _NEW)
-        if slot < 0 and key not in self._claimed and self._is_refused(shape, is_histogram=is_histogram):
-            return
-        self._kept += 1
-        self._bucket_limit_broken = self._bucket_limit_broken or (is_histogram and shape.too_big)
-        within = self._within()
-        repeated = key in self._claimed
-        self._repeats += repeated
-        if repeated:
-            self._metrics.slots.append(DUPLICATE)
-            return
-        self.series.add(key)
-        self._added += within and key not in self._known_series
-        if within:
-            self._reached.append(slot)
-        self._take_slot(key, slot, labels, is_component=False)
-
-    def _take_slot(self, key: int, old: int, labels: Labels | None, *, is_component: bool) -> None:
-        self._claimed.add(key)
-        self._metrics.slots.append(len(self._old_slot))
-        self._old_slot.append(old)
-        self._hashes.append(key)
-        self._is_component.append(is_component)
-        if old < 0:
-            assert labels is not None
-            self._new_labels.append(labels)
-
-    def _component(self, text: str, slot: int, labels: Labels | None) -> None:
-        """A component goes where its histogram goes."""
-        of_histogram = self._metrics.slots[self._histogram_at]
-        if of_histogram < 0 or (slot < 0 and labels is None):
-            self._metrics.slots.append(min(of_histogram, DUPLICATE))
-            return
-        own: Labels | None = None
-        if slot >= 0:
-            key = self._old_hashes[slot]
-        else:
-            assert labels is not None
-            own = component_labels(labels, text)
-            key = hash(own)
-            slot = self._slot_by_hash.get(key, _NEW)
-        if key in self._claimed:
-            self._metrics.slots.append(DUPLICATE)
-            return
-        if self._within():
-            self._reached.append(slot)
-        if slot < 0 and self._grant is not None and self._grant.reserve(1):
-            self._grant.left -= 1
-        self._take_slot(key, slot, own, is_component=True)
-
-    def _is_refused(self, shape: Shape, *, is_histogram: bool) -> bool:
-        """Whether there is no memory for a new series, with all its components. Raises SeriesRoomError."""
-        grant = self._grant
-        if grant is None:
-            return False
-        if not is_histogram:
-            if grant.take():
-                return False
-        elif grant.reserve(len(shape.names)):
-            grant.left -= 1
-            return False
-        else:
-            grant.refused += 1
-        if grant.is_whole:
-            raise SeriesRoomError(grant.text())
-        self._one_by_one = True
-        self._kept += 1
-        self._refused += 1
-        self._metrics.slots.append(REFUSED)
-        return True
-
     def _timed_metric(self, key: FamilyKey, raw: RawMetric, shape: Shape) -> None:
         """A metric with a time of its own: its series have no slots, and do not end by vanishing."""
-        pairs, values = raw.pairs(), shape.values(raw)
+        pairs, values, claims = raw.pairs(), shape.values(raw), self._slots
         exemplars = shown_exemplars(raw, shape)
         labels: Labels | None = None
         for sample, name in enumerate(shape.names):
@@ -425,14 +298,14 @@ class MetricByMetric:
                 continue
             if shape.has_histogram and sample == 0:
                 check_histogram(raw, shape, values)
-                self._bucket_limit_broken = self._bucket_limit_broken or shape.too_big
-            self._kept += 1
+                claims.bucket_limit_broken = claims.bucket_limit_broken or shape.too_big
+            claims.kept += 1
             bounds_ms = self._bounds_ms
             stored = bounds_ms is None or bounds_ms[0] <= raw.timestamp_ms <= bounds_ms[1]
             hashed = hash(labels)
-            if hashed not in self.series and stored:
-                self.series.add(hashed)
-                self._added += self._within() and hashed not in self._known_series
+            if hashed not in claims.series and stored:
+                claims.series.add(hashed)
+                claims.added += claims.is_within() and hashed not in claims.known_series
             self._timed.append((labels, raw.timestamp_ms, values[sample]))
             self._note(-1, sample, labels, exemplars, raw.timestamp_ms)
 
