@@ -183,6 +183,10 @@ class Summary(Collector):
             child = self._children[values] = Observations(self._now_s)
         return child
 
+    def remove(self, *values: str) -> None:
+        """Forgets what was observed under these values of the labels, if anything was."""
+        self._children.pop(values, None)
+
     def observe(self, value: float) -> None:
         """Take one in, where there are no labels."""
         self.labels().observe(value)

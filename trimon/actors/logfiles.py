@@ -115,6 +115,7 @@ class LineFiles:
         if generation != self._opened:
             self._close()
             self._opened = generation
+            self._errors = {path: reason for path, reason in self._errors.items() if path in wanted}
             for path in wanted:
                 self._append(path, b"")
         texts: dict[str, list[bytes]] = {}

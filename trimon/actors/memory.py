@@ -31,6 +31,8 @@ TRIM_QUIET_S: Final = 1.5
 TRIM_S_MAX: Final = 15.0
 TRIM_PRESSED_S: Final = 5.0
 FORGET_S: Final = 300.0
+# Whose new series are refused is told again after so long.
+TOLD_AGAIN_S: Final = 3600.0
 # What caches hold is given back when nobody has asked for it so long, or up to twice as long.
 UNUSED_S: Final = 60.0
 TOLD_S: Final = 60.0
@@ -117,7 +119,8 @@ class MemoryMonitor:
         self._due_s = math.inf
         self._highest_bytes = 0
         self._quiet_until_s = 0.0
-        self._told: set[str] = set()
+        # who was told of, and when
+        self._told: dict[str, float] = {}
         # who was refused new series for the first time, how many, until it is told
         self._untold: dict[str, int] = {}
         store.limit_caches(memory.plan.caches_bytes)
@@ -147,6 +150,8 @@ class MemoryMonitor:
         while True:
             await trio.sleep(FORGET_S)
             self._memory.series.forget()
+            since_s = trio.current_time() - TOLD_AGAIN_S
+            self._told = {group: at_s for group, at_s in self._told.items() if at_s > since_s}
 
     async def _forget_unused(self) -> None:
         while True:
@@ -167,7 +172,7 @@ class MemoryMonitor:
         store.limit_series(max(series + memory.series.coming, 1))
         for group, count in memory.series.take_refusals().items():
             if group not in self._told:
-                self._told.add(group)
+                self._told[group] = trio.current_time()
                 self._untold[group] = count
 
     def _change(self, pressure: Pressure, used_bytes: int) -> None:

@@ -81,6 +81,10 @@ class RuleGroup:
         alerting = AlertingRule(rule, options, origin)
         return AlertingSession(alerting, scrape_group, restored=not self.restores)
 
+    def miss(self, slots: int) -> None:
+        """So many iterations were left out."""
+        self.missed += slots
+
     @cached_property
     def batches(self) -> tuple[Batch, ...]:
         """The rules by what may be evaluated at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.support.rule_world import RuleWorld, rule_world
 from tests.support.store_world import until
 from trimon.actors.kernel.tree import find
 from trimon.actors.querying.gate import Queries
+from trimon.actors.rules.group import RuleGroupActor
 
 KEY = "/etc/rules/r.yml;g"
 
@@ -254,3 +256,43 @@ async def test_a_rule_that_can_give_nothing_is_told_once(tmp_path: Path, autojum
         await trio.sleep(20)
         assert not group.rules[0].selectors.told
         nursery.cancel_scope.cancel()
+
+
+async def test_replaced_groups_leave_no_cycles(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """What a reload replaces goes at once, and does not wait for the collector of cycles."""
+
+    def groups() -> int:
+        return sum(type(each) is RuleGroupActor for each in gc.get_objects())
+
+    async with rule_world(tmp_path) as here:
+        gc.collect()
+        gc.disable()
+        try:
+            before = groups()
+            for number in range(5):
+                here.configure(rules(f"{{record: one, expr: 'vector({number})'}}"))
+                await trio.sleep(25)
+            assert groups() == before + 1
+        finally:
+            gc.enable()
+
+
+async def test_a_group_that_fell_ends_when_it_is_removed(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The series of a group whose actor crashed, and that a reload takes away before the next one starts, get their marker."""
+    async with rule_world(tmp_path) as here:
+        here.configure(rules("{record: one, expr: 'vector(1)'}"))
+        await until(lambda: len(here.points("one")) == 1)
+
+        async def falls(_actor: RuleGroupActor, _slot_ms: int) -> None:
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr(RuleGroupActor, "_iterate", falls)
+        await until(lambda: KEY in here.manager._ended)
+        here.configure("")
+        await trio.sleep(30)
+        assert here.points("one")[()][-1][1] is None
+        assert here.manager.inspect() == {"groups": 0, "leaving": 0}
+        assert here.world.reports.total > 0
+        here.world.reports.total = 0  # the world looks that nothing else crashed

@@ -17,6 +17,7 @@ from trimon.actors.discovery.discovered import Discovered
 from trimon.actors.kernel.lifecycle import State
 from trimon.actors.scraping.target import CRASHED
 from trimon.actors.storage.writer import Message, Writer
+from trimon.errors import OperatingError
 from trimon.fetch.request import FetchError
 from trimon.memory.bodies import FIRST_AT_ONCE
 from trimon.model.labels import labels_of
@@ -198,6 +199,45 @@ async def test_a_removed_job_ends(tmp_path: Path, autojump_clock: MockClock) -> 
         await trio.sleep(60)
         assert len(here.targets.requests) in (2, 3)
         assert here.samples("m")[0][1][-1][1] is None
+
+
+async def test_a_removed_job_is_no_longer_counted(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """How long the syncs of a job took is told as long as it is configured."""
+    async with world(tmp_path) as here:
+        for name in ("j", "k"):
+            here.manager.configure([here.job(name)])
+            discover(here, "a:1", job=name)
+            await trio.sleep(5)
+        (family,) = here.manager._times.sync_s.collect()
+        assert {sample.labels["scrape_job"] for sample in family.samples} == {"k"}
+
+
+async def test_an_end_that_storage_refuses_is_offered_again(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While storage takes nothing the end of a vanished target waits, and its marker keeps its time."""
+    async with world(tmp_path) as here:
+        here.targets.bodies[url("a:1")] = b"m 1\n"
+        here.manager.configure([here.job()])
+        discover(here, "a:1")
+        await until(lambda: len(here.targets.requests) == 2)
+        await trio.sleep(1)
+        discover(here)
+        await trio.sleep(1)
+        append = Writer.append
+
+        async def refuses(_writer: Writer, *_messages: Message) -> list[Appended]:
+            await trio.lowlevel.checkpoint()
+            raise OperatingError("the disk is full")
+
+        monkeypatch.setattr(Writer, "append", refuses)
+        await trio.sleep(55)
+        assert here.manager.inspect()["leaving"] == 1
+        monkeypatch.setattr(Writer, "append", append)
+        await trio.sleep(15)
+        assert here.manager.inspect()["leaving"] == 0
+        points = here.samples("m")[0][1]
+        assert points[-1] == (points[-2][0] + 10_000, None)
 
 
 async def test_target_limit_fails_all(tmp_path: Path, autojump_clock: MockClock) -> None:

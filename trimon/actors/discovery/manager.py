@@ -197,6 +197,8 @@ class DiscoveryManager:
             if child.state is State.QUARANTINED:
                 self._releases[child.spec.name] += 1
         self._providers.reconcile({key: self._spec(provider) for key, provider in providers.items()})
+        for key in self._releases.keys() - providers.keys():
+            del self._releases[key]
         for key in self._latest.keys() - providers.keys():
             self._end(self._latest.pop(key))
         for key, run in self._latest.items():

@@ -76,8 +76,9 @@ class RuleGroupActor:
         self._seams = seams
         self._ended = ended
         self._at_work = ""
+        # A method of this actor would make a cycle of the two.
         self._schedule = Schedule(
-            seams.clock, group.spec.interval_ms, group.offset_ms, self._missed, seams.alarms
+            seams.clock, group.spec.interval_ms, group.offset_ms, group.miss, seams.alarms
         )
 
     async def run(self) -> None:
@@ -110,9 +111,6 @@ class RuleGroupActor:
     def drain(self) -> None:
         """Stops waiting; an iteration is seen through."""
         self._schedule.drain()
-
-    def _missed(self, slots: int) -> None:
-        self.group.missed += slots
 
     async def _iterate(self, slot_ms: int) -> None:
         group = self.group

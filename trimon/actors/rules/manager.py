@@ -69,6 +69,9 @@ class RuleManager:
                 known = RuleGroup(spec, options, origin, restores=restores)
             groups[spec.key] = known
         self.groups = groups
+        for key in self._ended.keys() - groups.keys():
+            # it fell, and nobody came after it: its series end like those of any group that is removed
+            self._left(self._ended.pop(key))
         wanted: dict[str, ChildSpec] = {}
         names: Counter[str] = Counter()
         for key, group in groups.items():

@@ -32,6 +32,7 @@ from trimon.gotext.times import format_go_duration
 from trimon.log import Log
 from trimon.memory.bodies import BodyMemory
 from trimon.model.labels import INSTANCE_LABEL
+from trimon.model.rows import Row, SampleBatch
 from trimon.offload import Offload
 from trimon.records import dataclass
 from trimon.redaction import masked_url
@@ -110,6 +111,8 @@ class _LeavingTargets:
     session: ScrapeSession
     stale_ms: int
     due_s: float
+    ends: Sequence[Row | SampleBatch] | None = None
+    """What ends the series, once it was due: offered again while storage refuses it."""
 
 
 def target_policy() -> RestartPolicy:
@@ -177,6 +180,8 @@ class ScrapeManager:
                 job = ScrapePool(config, Pool(name, reports=self._reports))
                 self.pool_counts.created += 1
             jobs[name] = job
+        for name in self.scrape_pools.keys() - jobs.keys():
+            self._times.sync_s.remove(name)
         self.scrape_pools = jobs
         for config in configs:
             job = jobs[config.options.job]
@@ -353,7 +358,7 @@ class ScrapeManager:
                     await self._stay_down(leaving)
                 else:
                     del self._leaving[group]
-                    await self._end(leaving)
+                    await self._end(group, leaving)
             except (OperatingError, ActorGone, AskTimeout) as error:
                 self._log.error("ending the series of a vanished target failed", group=group, err=str(error))
 
@@ -370,17 +375,37 @@ class ScrapeManager:
             session.lost(f"storage: {error}")
             raise
 
-    async def _end(self, leaving: _LeavingTargets) -> None:
+    async def _end(self, group: str, leaving: _LeavingTargets) -> None:
+        """Forgets a target and ends its series; those that storage refuses to end are offered again in an interval."""
         session = leaving.session
-        job = self.scrape_pools.get(session.target.job)
-        if job is not None and job.sessions.get(session.target.key) is session:
-            del job.sessions[session.target.key]
-            if self._memory is not None:
-                self._memory.kept.forget(session.target.key)
+        if leaving.ends is None:
+            self._forget(session)
+            leaving.ends = session.end(leaving.stale_ms)
+        if not leaving.ends:
+            return
+        try:
+            await self._writer.append(*leaving.ends)
+        except (OperatingError, ActorGone, AskTimeout):
+            if not self._has_actor(group, session):
+                leaving.due_s = trio.current_time() + session.target.interval_ms / 1000
+                self._leaving[group] = leaving
+            raise
+
+    def _forget(self, session: ScrapeSession) -> None:
+        """What is shown and kept of a target that is gone, unless another session has its place."""
+        job, key = self.scrape_pools.get(session.target.job), session.target.key
+        if job is not None and job.sessions.get(key) is session:
+            del job.sessions[key]
+        if self._memory is not None and (job is None or key not in job.sessions):
+            self._memory.kept.forget(key)
         self._gone.add([session.counts])
-        ends = session.end(leaving.stale_ms)
-        if ends:
-            await self._writer.append(*ends)
+
+    def _has_actor(self, group: str, session: ScrapeSession) -> bool:
+        """Whether the series of a group have gone over to another session, or wait for the end of one."""
+        job = self.scrape_pools.get(session.target.job)
+        return group in self._leaving or (
+            job is not None and any(each.target.group == group for each in job.sessions.values())
+        )
 
     def counts(self) -> ScrapeCounts:
         """The counts of all targets there are and were."""
