@@ -27,7 +27,7 @@ def notification_endpoints(context: WebContext) -> list[Endpoint]:
         if subscription is None:
             return Answer(b"", 204, "")
         answer = Answer(b"", 200, "text/event-stream", {"Cache-Control": "no-cache"})
-        answer.pieces, answer.live = _events(subscription), True
+        answer.pieces = _events(subscription)
         return answer
 
     return [
@@ -41,6 +41,7 @@ def notification_endpoints(context: WebContext) -> list[Endpoint]:
             API_PREFIX + "/notifications/live",
             ("GET",),
             live,
+            live=True,
             summary="Every change of the notifications as a server-sent event; those that hold come first.",
         ),
     ]

@@ -65,9 +65,6 @@ class Answer:
     parts: deque[bytes] | None = None
     """What follows `body` of a long answer that is there: never joined, and each part is let go when it was sent."""
 
-    live: bool = False
-    """Whether the pieces have no end: they are over when the client sends no more, as nobody would hear that it has gone."""
-
     @property
     def size_bytes(self) -> int:
         """The length of what is there, as long as nothing was sent."""

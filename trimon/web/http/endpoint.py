@@ -92,6 +92,8 @@ class Endpoint:
     """Whether Prometheus has no such route: a parameter that the row does not name is refused, and not ignored."""
     watches_client: bool = False
     """The handler sees to it itself that it ends when its client leaves, where it waits at all; else the router does."""
+    live: bool = False
+    """Whether its answers have no end: they are over when the client sends no more, as nobody would hear that it has gone."""
     summary: str = ""
     """What it does, in a sentence without a subject, for the description of the API."""
     parameters: tuple[Parameter, ...] = ()

@@ -83,8 +83,8 @@ class Router:
 
         async def heard() -> ASGIReceiveEvent:
             message = await receive()
-            # what the framework does is short: it goes on for who may still listen
-            return await receive() if message is SENDS_NO_MORE else message
+            # What the framework does is short and goes on for who may still listen; a stream without an end does not.
+            return await receive() if message is SENDS_NO_MORE and not match.endpoint.live else message
 
         await self._framework(_without_host(scope), heard, send)
 
@@ -131,14 +131,16 @@ class Router:
         if answer.pieces is None:
             await send_answer(send, answer)
         else:
-            await self._stream(request, answer, send)
+            await self._stream(request, answer, send, half_closed=not match.endpoint.live)
 
-    async def _stream(self, request: PlainRequest, answer: Answer, send: ASGISendCallable) -> None:
+    async def _stream(
+        self, request: PlainRequest, answer: Answer, send: ASGISendCallable, *, half_closed: bool
+    ) -> None:
         """Sends an answer that comes in pieces, until it is complete or its client has gone."""
         assert answer.pieces is not None
         try:
             async with aclosing(answer.pieces):
-                await request.attended(partial(send_answer, send, answer), half_closed=not answer.live)
+                await request.attended(partial(send_answer, send, answer), half_closed=half_closed)
         except (ClientGone, QueryError):
             return
         except Exception as error:  # noqa: BLE001 # the status has gone out: the connection is cut instead

@@ -223,13 +223,23 @@ def subscribers(notifications: Notifications) -> float:
 
 
 @pytest.mark.parametrize("leaves", ["closes", "sends no more"])
-@pytest.mark.parametrize("more", [b"", b"Connection: x\r\n"], ids=["plain", "by the library"])
+@pytest.mark.parametrize(
+    ("more", "body"),
+    [
+        (b"", b""),
+        (b"Connection: x\r\n", b""),
+        (b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n"),
+        (b"Transfer-Encoding: chunked\r\n", b"1\r\nx\r\n0\r\n\r\n"),
+        (b"Content-Length: 3\r\n", b"abc"),
+    ],
+    ids=["plain", "by the library", "empty chunked body", "chunked body", "body"],
+)
 async def test_who_leaves_a_live_stream_gives_its_place_back(
-    tmp_path: Path, more: bytes, leaves: str
+    tmp_path: Path, more: bytes, body: bytes, leaves: str
 ) -> None:
     """A client that has read all there was and goes is noticed, though nothing is written to it."""
     notifications = Notifications(VirtualClock(), 16)
-    request = (GET % b"/api/v1/notifications/live").replace(b"\r\n\r\n", b"\r\n" + more + b"\r\n")
+    request = (GET % b"/api/v1/notifications/live").replace(b"\r\n\r\n", b"\r\n" + more + b"\r\n") + body
     async with served(tmp_path, {"notifications": notifications}) as (port, _):
         stream = await trio.open_tcp_stream("127.0.0.1", port)
         await stream.send_all(request)
