@@ -16,6 +16,7 @@ from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.config.alerting import AlertingConfig, AlertmanagerConfig
 from trimon.config.dump import fingerprint
+from trimon.discovery.providers import Consumer, providers_of
 from trimon.fetch.request import Fetch, FetchError, FetchRequest
 from trimon.log import Log
 from trimon.model.labels import Labels
@@ -244,7 +245,7 @@ class Notifier:
         if same is not None:
             return replace(same, early=None if same.early is None else same.early.copy())
         managers = AlertmanagerSet(manager)
-        if known is None:
+        if known is None or not _shares_addresses(known.managers.config, manager):
             return _Configured(managers, deque(maxlen=self.settings.queue_alerts_max))
         changed = replace(known, managers=managers)
         self._find(name, changed)
@@ -315,7 +316,7 @@ class Notifier:
         counts: dict[str, SenderCounts] = {}
         for name, known in self._sets.items():
             names: Counter[str] = Counter()
-            version = fingerprint("alertmanager", (known.managers.config,))
+            version = fingerprint("alertmanager", (known.managers.config.without_discovery(),))
             for url in known.found.active:
                 key, shown = f"{name}/{url}", f"{name}/{shown_url(url)}"
                 names[shown] += 1
@@ -376,6 +377,20 @@ class Notifier:
 def named_sets(config: AlertingConfig) -> dict[str, AlertmanagerConfig]:
     """The sets of Alertmanagers by the name under which discovery knows them."""
     return {f"config-{number}": manager for number, manager in enumerate(config.alertmanagers)}
+
+
+def _shares_addresses(old: AlertmanagerConfig, new: AlertmanagerConfig) -> bool:
+    """Whether what was found for a section is told under another one that took its place.
+
+    Where both the sources and the rest differ it is somebody else, whose credentials are not for the old addresses;
+    discovery, which is wired anew then, says who is.
+    """
+    return old.without_discovery() == new.without_discovery() or _providers(old) == _providers(new)
+
+
+def _providers(config: AlertmanagerConfig) -> set[str]:
+    """What stands for the sources of a section."""
+    return set(providers_of([Consumer("", config.discovery())]))
 
 
 class AlertmanagerWatch:
