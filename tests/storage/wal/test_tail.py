@@ -149,7 +149,7 @@ def open_segments(folder: Path) -> int:
 
 
 def test_files_are_let_go_of_when_they_are_read(tmp_path: Path) -> None:
-    """A tail has one file open of a run that goes on, none of one that is over, none when it is closed, without a collection."""
+    """A tail has a file open of a run that goes on, none of one that is over nor when it is closed, without a collection."""
     clock = StoppedClock(START_MS)
     store = opened(tmp_path, clock)
     begin = LogTail.at_end(store)
