@@ -21,6 +21,7 @@ from trimon.config import load_text
 from trimon.fetch.request import FetchError, FetchRequest, Response
 from trimon.log import LogBuffer
 from trimon.model.labels import labels_of
+from trimon.notify.alertmanagers import AlertmanagerSet
 from trimon.notify.message import AlertMessage
 
 URLS = [f"http://{name}:9093/api/v2/alerts" for name in "ab"]
@@ -64,6 +65,11 @@ class NotifierWorld:
     notifier: Notifier
     peers: dict[str, FakeAlertmanager]
     log: LogBuffer
+    connected: list[AlertmanagerSet]
+    """For whom a connection was made, in order."""
+
+    def configure(self, text: str) -> None:
+        self.notifier.configure(load_text(f"alerting: {{{text}}}\n", "p.yml").main.alerting, ())
 
     def notify(self, *names: str) -> None:
         self.notifier.notify([AlertMessage(labels_of({"alertname": name}), (), 1, 2) for name in names])
@@ -81,7 +87,13 @@ async def notifier_world(
     prepare(peers)
     log, reports = LogBuffer(), CrashReports()
     mailbox, pool = notifier_mailbox(), Pool[str]("alertmanagers", reports=reports)
-    notifier = Notifier(mailbox, pool, settings or NotifierSettings(), lambda _: FakeFetch(peers), log)
+    connected: list[AlertmanagerSet] = []
+
+    def connect(managers: AlertmanagerSet) -> FakeFetch:
+        connected.append(managers)
+        return FakeFetch(peers)
+
+    notifier = Notifier(mailbox, pool, settings or NotifierSettings(), connect, log)
     root = Group(
         "notifying",
         [
@@ -96,7 +108,7 @@ async def notifier_world(
         await root.ready.wait()
         notifier.take(Discovered("config-0", ({"__address__": "a:9093"}, {"__address__": "b:9093"})))
         await trio.sleep(0.01)
-        yield NotifierWorld(notifier, peers, log)
+        yield NotifierWorld(notifier, peers, log, connected)
         await root.stop(within_s=60)
     assert reports.total == 0
 
@@ -217,3 +229,119 @@ async def test_alerts_from_before_the_first_discovery_wait_for_it(autojump_clock
         here.notifier.take(found)
         await trio.sleep(1)
         assert len(here.peers[URLS[1]].got) == 1
+
+
+DROP_B = "relabel_configs: [{source_labels: [__address__], regex: 'b:.*', action: drop}]"
+
+
+@pytest.mark.parametrize(
+    ("section", "active"),
+    [
+        ("path_prefix: /p", [f"http://{name}:9093/p/api/v2/alerts" for name in "ab"]),
+        ("scheme: https", [f"https://{name}:9093/api/v2/alerts" for name in "ab"]),
+        (DROP_B, URLS[:1]),
+        ("relabel_configs: [{target_label: __address__, replacement: 'c:1'}]", ["http://c:1/api/v2/alerts"]),
+    ],
+)
+async def test_a_changed_section_holds_though_discovery_says_nothing_new(
+    section: str, active: list[str], autojump_clock: MockClock
+) -> None:
+    """What a section makes of the addresses that are known is looked at anew, told to those alone, and taken back."""
+    async with notifier_world() as here:
+        for url in active:
+            here.peers.setdefault(url, FakeAlertmanager())
+        here.configure(f"alertmanagers: [{{timeout: 5s, {section}}}]")
+        assert here.notifier.active == active
+        assert list(here.notifier.counts) == active
+        here.notify("one")
+        await trio.sleep(1)
+        assert {url for url, peer in here.peers.items() if peer.got} == set(active)
+        here.configure("alertmanagers: [{timeout: 5s}]")
+        assert here.notifier.active == URLS
+        assert here.notifier.dropped == []
+
+
+@pytest.mark.parametrize(
+    "section",
+    ["timeout: 6s", "timeout: 5s, basic_auth: {username: u, password: p}", "follow_redirects: false"],
+)
+async def test_a_replaced_sender_keeps_nobody_waiting(section: str, autojump_clock: MockClock) -> None:
+    """While the sender of the old section waits for an answer the new one sends, over a connection of the new section."""
+
+    def slow(peers: dict[str, FakeAlertmanager]) -> None:
+        peers[URLS[0]].delay_s = 4.0
+
+    async with notifier_world(prepare=slow) as here:
+        here.notify("one")
+        await trio.sleep(1)
+        here.notify("two")
+        await trio.sleep(0.1)
+        here.configure(f"alertmanagers: [{{{section}}}]")
+        here.notify("three")
+        await trio.sleep(20)
+        for url in URLS:
+            assert sorted(names for _, names in here.peers[url].got) == [["one"], ["three"], ["two"]]
+        assert {counts.sent for counts in here.notifier.counts.values()} == {3}
+        assert (
+            here.connected[-1].config
+            == load_text(
+                f"alerting: {{alertmanagers: [{{{section}}}]}}\n", "p.yml"
+            ).main.alerting.alertmanagers[0]
+        )
+
+
+async def test_alerts_are_relabeled_as_the_section_says_now(autojump_clock: MockClock) -> None:
+    """`alert_relabel_configs` of the section and of all sections hold from the reload on."""
+    rule = "alert_relabel_configs: [{target_label: alertname, replacement: %s}]"
+    async with notifier_world() as here:
+        for where in (f"alertmanagers: [{{{rule % 'set'}}}]", f"{rule % 'all'}, alertmanagers: [{{}}]"):
+            here.configure(where)
+            here.notify("one")
+            await trio.sleep(1)
+        for url in URLS:
+            assert [names for _, names in here.peers[url].got] == [["set"], ["all"]]
+
+
+async def test_a_section_that_moves_keeps_its_alertmanagers(autojump_clock: MockClock) -> None:
+    """A section that changes its place keeps its addresses and what waits for them; who takes its place has neither."""
+    moving = "{timeout: 6s, path_prefix: /q, static_configs: [{targets: ['c:1']}]}"
+    other = "{timeout: %ds, static_configs: [{targets: ['d:1']}]}"
+    url = "http://c:1/q/api/v2/alerts"
+    async with notifier_world(f"alertmanagers: [{{timeout: 5s}}, {moving}]") as here:
+        here.peers[url] = FakeAlertmanager()
+        here.notify("early")
+        await trio.sleep(1)
+        here.configure(f"alertmanagers: [{moving}]")
+        assert here.notifier.active == []
+        here.notifier.take(Discovered("config-0", ({"__address__": "c:1"},)))
+        await trio.sleep(1)
+        assert [names for _, names in here.peers[url].got] == [["early"]]
+        here.configure(f"alertmanagers: [{other % 7}, {moving}]")
+        assert here.notifier.active == [url]
+        here.notify("late")
+        await trio.sleep(1)
+        assert [names for _, names in here.peers[url].got] == [["early"], ["late"]]
+        here.configure(f"alertmanagers: [{other % 8}, {moving}]")
+        assert here.notifier.active == [url]
+        waits = here.peers["http://d:1/api/v2/alerts"] = FakeAlertmanager()
+        here.notifier.take(Discovered("config-0", ({"__address__": "d:1"},)))
+        await trio.sleep(1)
+        connections = len(here.connected)
+        assert [names for _, names in waits.got] == [["late"]]
+        here.configure("alertmanagers: [{timeout: 8s, static_configs: [{targets: ['d:1', 'e:1']}]}]")
+        assert here.notifier.active == ["http://d:1/api/v2/alerts"]
+        assert len(here.connected) == connections
+
+
+async def test_counts_end_with_the_address(autojump_clock: MockClock) -> None:
+    """However many addresses discovery finds one after the other, counts are kept for those that are there, and go on."""
+    async with notifier_world() as here:
+        here.notify("one")
+        await trio.sleep(1)
+        for number in range(50):
+            found = ({"__address__": "a:9093"}, {"__address__": f"n{number}:1"})
+            here.notifier.take(Discovered("config-0", found))
+        assert list(here.notifier.counts) == [URLS[0], "http://n49:1/api/v2/alerts"]
+        assert [counts.sent for counts in here.notifier.counts.values()] == [1, 0]
+        here.notifier.take(Discovered("config-0", ()))
+        assert here.notifier.counts == {}

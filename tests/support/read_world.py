@@ -14,7 +14,7 @@ import cramjam
 from tests.support import protobuf
 from tests.support.asgi import Call, Client
 from tests.support.web_world import WebWorld, web_world
-from trimon.actors.metrics.remoteread import remote_read_metrics, remote_read_seconds
+from trimon.actors.metrics.remoteread import remote_read_metrics
 from trimon.actors.querying.gate import Queries
 from trimon.actors.remoteread.reader import RemoteReader
 from trimon.config.remote import RemoteReadConfig
@@ -128,9 +128,7 @@ async def read_world(
         web_world(directory / "near", OPTIONS) as near,
     ):
         wire, metrics = Wire(far), SelfMetrics()
-        reader = RemoteReader(
-            lambda: local_start_ms, wire.connect, near.world.clock, remote_read_seconds(metrics)
-        )
+        reader = RemoteReader(lambda: local_start_ms, wire.connect, near.world.clock)
         metrics.collect(remote_read_metrics(lambda: list(reader.endpoints.values())))
         reader.configure(configs, external)
         storage, clock = near.world.storage, near.world.clock

@@ -16,6 +16,7 @@ from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.config.alerting import AlertingConfig, AlertmanagerConfig
 from trimon.config.dump import fingerprint
+from trimon.discovery.providers import Consumer, providers_of
 from trimon.fetch.request import Fetch, FetchError, FetchRequest
 from trimon.log import Log
 from trimon.model.labels import Labels
@@ -48,7 +49,7 @@ class NotifierSettings:
 
 @dataclass(slots=True)
 class SenderCounts:
-    """What became of the alerts for one Alertmanager; it outlives the sender."""
+    """What became of the alerts for one Alertmanager; it outlives the sender, and ends when no set has the URL any more."""
 
     sent: int = 0
     errors: int = 0
@@ -176,6 +177,14 @@ class AlertSender:
         }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Queue:
+    """What waits for one Alertmanager under one form of its section."""
+
+    version: str
+    mailbox: Mailbox[AlertMessage]
+
+
 @dataclass(slots=True)
 class _Configured:
     """One set of Alertmanagers as it is now."""
@@ -183,7 +192,10 @@ class _Configured:
     managers: AlertmanagerSet
     early: deque[AlertMessage] | None
     """Alerts from before discovery said for the first time which Alertmanagers there are; None afterwards."""
+    label_sets: tuple[Mapping[str, str], ...] = ()
+    """What discovery said last."""
     found: FoundAlertmanagers = field(default_factory=FoundAlertmanagers)
+    """What that comes to under the section as it is now."""
 
 
 class Notifier:
@@ -214,32 +226,43 @@ class Notifier:
         self._external: Labels = ()
         self._relabeling = Relabeling(())
         self._sets: dict[str, _Configured] = {}
-        self._queues: dict[str, Mailbox[AlertMessage]] = {}
+        self._queues: dict[str, _Queue] = {}
 
     def configure(self, config: AlertingConfig, external: Labels) -> None:
         """The Alertmanagers of a new configuration; those of a set that did not change go on undisturbed."""
         self._external = external
         self._relabeling = Relabeling(config.alert_relabel_configs)
-        sets: dict[str, _Configured] = {}
-        for name, manager in named_sets(config).items():
-            known = self._sets.get(name)
-            same = known is not None and known.managers.config == manager
-            if known is None:
-                early: deque[AlertMessage] = deque(maxlen=self.settings.queue_alerts_max)
-                sets[name] = _Configured(AlertmanagerSet(manager), early)
-            else:
-                sets[name] = known if same else replace(known, managers=AlertmanagerSet(manager))
-        self._sets = sets
+        self._sets = {name: self._configured(name, manager) for name, manager in named_sets(config).items()}
         self._reconcile()
+
+    def _configured(self, name: str, manager: AlertmanagerConfig) -> _Configured:
+        """A set under a new configuration, with what is known of it: discovery may have nothing new to say of it."""
+        known = self._sets.get(name)
+        if known is not None and known.managers.config == manager:
+            return known
+        # Names are places in a list: a section that moved up is the same set under another name.
+        same = next((each for each in self._sets.values() if each.managers.config == manager), None)
+        if same is not None:
+            return replace(same, early=None if same.early is None else same.early.copy())
+        managers = AlertmanagerSet(manager)
+        if known is None or not _shares_addresses(known.managers.config, manager):
+            return _Configured(managers, deque(maxlen=self.settings.queue_alerts_max))
+        changed = replace(known, managers=managers)
+        self._find(name, changed)
+        return changed
+
+    def _find(self, name: str, known: _Configured) -> None:
+        known.found = known.managers.found(known.label_sets)
+        for error in known.found.errors:
+            self._log.warning("an Alertmanager has no URL", alertmanagers=name, err=error)
 
     def take(self, discovered: Discovered) -> None:
         """What discovery knows of a set now."""
         known = self._sets.get(discovered.consumer)
         if known is None:
             return
-        known.found = known.managers.found(discovered.label_sets)
-        for error in known.found.errors:
-            self._log.warning("an Alertmanager has no URL", alertmanagers=discovered.consumer, err=error)
+        known.label_sets = discovered.label_sets
+        self._find(discovered.consumer, known)
         self._reconcile()
         early, known.early = known.early, None
         if early:
@@ -272,9 +295,10 @@ class Notifier:
             self._queue(f"{name}/{url}", url, own)
 
     def _queue(self, key: str, url: str, messages: Sequence[AlertMessage]) -> None:
-        queue = self._queues.get(key)
-        if queue is None:
+        known = self._queues.get(key)
+        if known is None:
             return
+        queue = known.mailbox
         before = queue.stats().dropped
         for message in messages:
             queue.send_nowait(message)
@@ -288,37 +312,44 @@ class Notifier:
 
     def _reconcile(self) -> None:
         wanted: dict[str, ChildSpec] = {}
-        queues: dict[str, Mailbox[AlertMessage]] = {}
+        queues: dict[str, _Queue] = {}
+        counts: dict[str, SenderCounts] = {}
         for name, known in self._sets.items():
             names: Counter[str] = Counter()
+            version = fingerprint("alertmanager", (known.managers.config.without_discovery(),))
             for url in known.found.active:
                 key, shown = f"{name}/{url}", f"{name}/{shown_url(url)}"
                 names[shown] += 1
                 if names[shown] > 1:  # they differ only in their passwords
                     shown = f"{shown}#{names[shown]}"
-                self.counts.setdefault(shown_url(url), SenderCounts())
-                # A queue with nothing in it is false, and yet it is the one its sender listens to.
-                queues[key] = self._queues[key] if key in self._queues else self._new_queue(key)
-                wanted[key] = self._spec(shown, url, known.managers, queues[key])
-        self._queues = queues
+                counts[shown_url(url)] = self.counts.get(shown_url(url)) or SenderCounts()
+                queue = self._queues.get(key)
+                # The queue of a sender that is replaced is closed: that one sends what waits in it, and then ends.
+                if queue is None or queue.version != version:
+                    queue = _Queue(version, self._mailbox_of(key))
+                queues[key] = queue
+                wanted[key] = self._spec(shown, known.managers, queue, url, counts[shown_url(url)])
+        self._queues, self.counts = queues, counts
         self._pool.reconcile(wanted)
 
-    def _new_queue(self, key: str) -> Mailbox[AlertMessage]:
+    def _mailbox_of(self, key: str) -> Mailbox[AlertMessage]:
         return Mailbox(key, max=self.settings.queue_alerts_max, policy=Overflow.DROP_OLDEST)
 
     def _spec(
-        self, name: str, url: str, managers: AlertmanagerSet, queue: Mailbox[AlertMessage]
+        self, name: str, managers: AlertmanagerSet, queue: _Queue, url: str, counts: SenderCounts
     ) -> ChildSpec:
         timeout_s = managers.config.timeout / 1000
-        settings, counts = self.settings, self.counts[shown_url(url)]
+        settings, mailbox = self.settings, queue.mailbox
         return ChildSpec(
             name,
-            lambda: AlertSender(url, queue, self._connect(managers), timeout_s, settings, counts, self._log),
-            queue,
+            lambda: AlertSender(
+                url, mailbox, self._connect(managers), timeout_s, settings, counts, self._log
+            ),
+            mailbox,
             Restart.ALWAYS,
             drain_s=DRAIN_S,
             policy=POLICY,
-            version=fingerprint("alertmanager", (managers.config,)),
+            version=queue.version,
         )
 
     @property
@@ -335,7 +366,7 @@ class Notifier:
         """How many alerts wait for each Alertmanager."""
         waiting: Counter[str] = Counter()
         for key, queue in self._queues.items():
-            waiting[shown_url(key.partition("/")[2])] += len(queue)
+            waiting[shown_url(key.partition("/")[2])] += len(queue.mailbox)
         return waiting
 
     def inspect(self) -> Mapping[str, object]:
@@ -346,6 +377,20 @@ class Notifier:
 def named_sets(config: AlertingConfig) -> dict[str, AlertmanagerConfig]:
     """The sets of Alertmanagers by the name under which discovery knows them."""
     return {f"config-{number}": manager for number, manager in enumerate(config.alertmanagers)}
+
+
+def _shares_addresses(old: AlertmanagerConfig, new: AlertmanagerConfig) -> bool:
+    """Whether what was found for a section is told under another one that took its place.
+
+    Where both the sources and the rest differ it is somebody else, whose credentials are not for the old addresses;
+    discovery, which is wired anew then, says who is.
+    """
+    return old.without_discovery() == new.without_discovery() or _providers(old) == _providers(new)
+
+
+def _providers(config: AlertmanagerConfig) -> set[str]:
+    """What stands for the sources of a section."""
+    return set(providers_of([Consumer("", config.discovery())]))
 
 
 class AlertmanagerWatch:

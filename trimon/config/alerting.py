@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from trimon.config.cloudauth import SigV4Config
 from trimon.config.discovery.source import SdConfig
 from trimon.config.discovery.static import StaticConfig, refuse_bad_targets
-from trimon.config.discovery.table import sources_of, with_discovery
+from trimon.config.discovery.table import no_sources, sources_of, with_discovery
 from trimon.config.http import HttpClient
 from trimon.config.kinds import DURATION, Listed, Of, Text
 from trimon.config.model import Model, setting
@@ -64,6 +65,10 @@ class AlertmanagerConfig(HttpClient, Model):
     def discovery(self) -> tuple[SdConfig, ...]:
         """All sources of addresses."""
         return sources_of(self)
+
+    def without_discovery(self) -> AlertmanagerConfig:
+        """The section as its senders see it: where addresses come from is not their business."""
+        return replace(self, **no_sources())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,6 +59,8 @@ async def test_another_servers_samples_are_queried_as_if_they_were_here(
         )
         assert counted == len(here.wire.requests)
         assert here.metrics.value("prometheus_remote_read_client_queries", labels) == 0
+        took = "prometheus_remote_read_client_request_duration_seconds"
+        assert here.metrics.value(f"{took}_count", {**labels, "response_type": label}) == counted
 
 
 @pytest.mark.parametrize("sampled", [False, True], ids=["chunks", "samples"])
@@ -252,6 +254,9 @@ async def test_endpoints_of_a_new_configuration(tmp_path: Path) -> None:
         assert here.wire.closed == 1
         (state,) = here.reader.states()
         assert (state["name"], state["asked"]) == ("two", 1)
+        # What /metrics says of an endpoint ends with it.
+        assert b'remote_name="two"' in (page := here.metrics.expose())
+        assert b'remote_name="one"' not in page
         await here.ask("m")
         nursery.cancel_scope.cancel()
     assert here.wire.closed == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections import Counter
 from pathlib import Path
@@ -178,3 +179,34 @@ async def test_what_a_receiver_has_already_takes_nothing_else_along(
     got = strict.samples['{"__name__": "g", "instance": "target", "job": "t"}']
     assert got[: len(stored)] == stored
     assert len(stored) > taken_before + 20
+
+
+@pytest.mark.parametrize("answer", ["taken", "refused", "none"])
+async def test_a_queue_that_goes_leaves_no_file_open(
+    tmp_path: Path, autojump_clock: MockClock, answer: str
+) -> None:
+    """Queues that are replaced, also such as must be cancelled, close log and savepoint without a collection of garbage."""
+    receiver = Receiver(lambda _: (204 if answer == "taken" else 500, {}, b""))
+    receiver.sleep_s = 1e6 if answer == "none" else 0.0
+    section: dict[str, Any] = {"name": "q0", "remote_timeout": "60s"}
+
+    def held() -> int:
+        links = Path("/proc/self/fd").iterdir()
+        targets = [str(link.readlink()) for link in links if link.is_symlink()]
+        return sum("/savepoints/" in each or "/wal/0" in each for each in targets)
+
+    async with sending_world(tmp_path, config(**section), receiver) as here:
+        await receiver.begun.wait()
+        await trio.sleep(30)
+        gc.collect()
+        gc.disable()
+        try:
+            before = held()
+            for number in range(1, 4):
+                main = config(**section | {"name": f"q{number}"}).main
+                here.writer.configure(main.remote_write, ())
+                await trio.sleep(30)
+                assert held() == before
+                assert len(here.writer.counts) == 1
+        finally:
+            gc.enable()

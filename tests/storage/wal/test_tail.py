@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -126,4 +128,52 @@ def test_runs_in_blocks_are_kept_for_who_has_not_read_them(tmp_path: Path) -> No
     assert store.kept_log.beyond(0, 1) == [run]
     store.kept_log.release(set())
     assert told(store, begin)[0] == []
+    store.close()
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Nothing is freed but by its last reference."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def open_segments(folder: Path) -> int:
+    """How many descriptors this process has of segments in a folder, removed ones too."""
+    links = Path("/proc/self/fd").iterdir()
+    return sum(str(link.readlink()).startswith(str(folder)) for link in links if link.is_symlink())
+
+
+def test_files_are_let_go_of_when_they_are_read(tmp_path: Path) -> None:
+    """A tail has a file open of a run that goes on, none of one that is over nor when it is closed, without a collection."""
+    clock = StoppedClock(START_MS)
+    store = opened(tmp_path, clock)
+    begin = LogTail.at_end(store)
+    fill(store, 0, 150)
+    store.close()
+    store = opened(tmp_path, clock)
+    _, wanted = fill(store, 150, 30)
+    before = open_segments(tmp_path)
+    with uncollected():
+        tail = LogTail(store, store.kept_log.open, begin, Names())
+        most, samples = 0, 0
+        while not (read := tail.read(20)).is_end:
+            samples += len(read.series)
+            most = max(most, open_segments(tmp_path) - before)
+        assert most == 1
+        assert samples + len(read.series) > len(wanted)
+        assert tail.finished == 1
+        assert open_segments(tmp_path) == before + 1
+        tail.close()
+        assert open_segments(tmp_path) == before
+        _, more = fill(store, 180, 1)
+        assert len(tail.read(10**9).series) == len(more)
+        assert open_segments(tmp_path) == before + 1
+        # A tail that nobody closes is no circle, and its file goes with it.
+        del tail
+        assert open_segments(tmp_path) == before
     store.close()

@@ -1,27 +1,15 @@
-"""Families about remote read, read from the endpoints when /metrics is asked; latencies are observed as they come."""
+"""Families about remote read, read from the endpoints when /metrics is asked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from trimon.actors.remoteread.endpoint import Observe, ReadEndpoint
-from trimon.selfmetrics import MetricFamily, SelfMetrics
+from trimon.actors.remoteread.endpoint import ReadEndpoint
+from trimon.selfmetrics import MetricFamily
 
 _PREFIX: Final = "prometheus_remote_read_client_"
 _LABELS: Final = ("remote_name", "url")
-_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60)
-
-
-def remote_read_seconds(metrics: SelfMetrics) -> Observe:
-    """What takes the latencies of answers."""
-    seconds = metrics.histogram(
-        _PREFIX + "request_duration_seconds",
-        "Histogram of the latency for remote read requests, until the whole answer has come.",
-        (*_LABELS, "response_type"),
-        _BUCKETS_S,
-    )
-    return lambda labels, took_s: seconds.labels(*labels).observe(took_s)
 
 
 def remote_read_metrics(
@@ -42,6 +30,15 @@ def remote_read_metrics(
             "counter",
             answers,
             (*_LABELS, "response_type", "code"),
+        )
+        took = [((*who, kind), each) for who, endpoint in listed for kind, each in endpoint.took.items()]
+        yield MetricFamily(
+            _PREFIX + "request_duration_seconds",
+            "Histogram of the latency for remote read requests, until the whole answer has come.",
+            "histogram",
+            [(labels, each.sum) for labels, each in took],
+            (*_LABELS, "response_type"),
+            buckets=[each.buckets() for _, each in took],
         )
         yield MetricFamily(
             _PREFIX + "queries",

@@ -79,6 +79,8 @@ class QueryBackends:
     def configure(self, configs: Sequence[QueryBackendConfig], external: Labels) -> None:
         """The engines of a new configuration."""
         self._configs, self._external = tuple(configs), external
+        names = {_name(config) for config in configs}
+        self.counts = {name: counts for name, counts in self.counts.items() if name in names}
 
     @property
     def is_on(self) -> bool:
@@ -110,7 +112,10 @@ class QueryBackends:
         return f"query backend {name} failed, what only it has is missing: {counts.last_error}"
 
     def _counts(self, config: QueryBackendConfig) -> BackendCounts:
-        return self.counts.setdefault(_name(config), BackendCounts())
+        name = _name(config)
+        if name in self.counts or any(_name(each) == name for each in self._configs):
+            return self.counts.setdefault(name, BackendCounts())
+        return BackendCounts()  # a reload has removed it while a query was under way
 
     async def _ask(
         self, config: QueryBackendConfig, text: str, grid: Grid, options: QueryOptions, *, ranged: bool

@@ -18,16 +18,15 @@ from trimon.redaction import redacted, shown_url
 from trimon.remote.reading.answers import SAMPLED_TYPE, STREAMED_TYPE
 from trimon.remote.reading.asked import Asked, Scope
 from trimon.remote.snappy import compress
+from trimon.selfmetrics import Durations
 
 # Requests to one endpoint at once: as many as a server answers at once unless it is told otherwise.
 AT_ONCE_MAX: Final = 10
+# Bounds of the classes into which answers are counted by how long they took.
+READING_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0)
 _ERROR_CHARACTERS_MAX: Final = 512
 HOPS_HEADER: Final = "X-Trimon-Read-Hops"
 """Says how many servers have asked one another so far for one query."""
-
-
-Observe = Callable[[tuple[str, str, str], float], None]
-"""Told of every answer: name, URL and kind, and the seconds until it had come."""
 
 
 class RemoteReadError(OperatingError):
@@ -51,7 +50,6 @@ class ReadEndpoint:
         name: str,
         external: Labels,
         connect: Callable[[RemoteReadConfig], Fetch],
-        observe: Observe,
         now_ms: Callable[[], int],
     ) -> None:
         assert config.url is not None
@@ -66,12 +64,13 @@ class ReadEndpoint:
         )
         self.answers: Counter[tuple[str, str]] = Counter()
         """Answers by their kind and status."""
+        self.took: dict[str, Durations] = {}
+        """How long whole answers took, by their kind."""
         self.asked = 0
         self.failed = 0
         self.last_error = ""
         self.last_answer_ms = 0
         self._connect = connect
-        self._observe = observe
         self._now_ms = now_ms
         self._idle: list[Fetch] = []
         self._limiter = trio.CapacityLimiter(AT_ONCE_MAX)
@@ -159,7 +158,7 @@ class ReadEndpoint:
         known = is_good and (is_streamed or kind.startswith(SAMPLED_TYPE))
         label = ("chunked" if is_streamed else "sampled") if known else "unsupported"
         self.answers[label, str(response.status)] += 1
-        self._observe((self.name, self.shown_url, label), took_s)
+        self.took.setdefault(label, Durations(READING_S)).observe(took_s)
         if not is_good:
             said = response.body[:_ERROR_CHARACTERS_MAX].decode("utf-8", "replace").strip("\n")
             raise RemoteReadError(

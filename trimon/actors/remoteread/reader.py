@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from trimon.actors.remoteread.endpoint import Observe, ReadEndpoint
+from trimon.actors.remoteread.endpoint import ReadEndpoint
 from trimon.actors.remoteread.reading import RemoteReading
 from trimon.clock import Clock
 from trimon.config.dump import fingerprint, section_yaml
@@ -40,13 +40,11 @@ class RemoteReader:
         local_start_ms: Callable[[], int],
         connect: Callable[[RemoteReadConfig], Fetch],
         clock: Clock,
-        observe: Observe,
     ) -> None:
         self.endpoints: dict[str, ReadEndpoint] = {}
         self._local_start_ms = local_start_ms
         self._connect = connect
         self._clock = clock
-        self._observe = observe
         self._external: Labels = ()
         self._retired: list[ReadEndpoint] = []
         self._changed = trio.Event()
@@ -72,7 +70,7 @@ class RemoteReader:
     def _endpoint(self, config: RemoteReadConfig, external: Labels) -> ReadEndpoint:
         digest = hashlib.md5(section_yaml(config).encode(), usedforsecurity=False).hexdigest()
         name = config.name or digest[:6]
-        return ReadEndpoint(config, name, external, self._connect, self._observe, self._clock.now_ms)
+        return ReadEndpoint(config, name, external, self._connect, self._clock.now_ms)
 
     def begin(self, offload: Offload, hops: int) -> RemoteReading | None:
         """What one query reads of others; None when nobody is to be asked."""

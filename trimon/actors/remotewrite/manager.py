@@ -111,7 +111,6 @@ class RemoteWriter:
                 hashlib.blake2b(told.encode(), digest_size=8).hexdigest(),
                 self._folder / key,
             )
-            self.counts.setdefault(key, QueueCounts())
             wanted[key] = ChildSpec(
                 key,
                 lambda key=key, settings=settings[key]: self._queue(key, settings),  # type: ignore[misc]  # mypy knows no type of a default
@@ -123,6 +122,7 @@ class RemoteWriter:
             )
         self.names = settings
         self.queues = {key: queue for key, queue in self.queues.items() if key in settings}
+        self.counts = {key: self.counts.get(key) or QueueCounts() for key in settings}
         self._store.kept_log.wanted = bool(settings)
         self._pool.reconcile(wanted)
 

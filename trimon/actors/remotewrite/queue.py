@@ -37,6 +37,8 @@ READ_SAMPLES: Final = 10_000
 READ_PAUSE_S: Final = 0.5
 WAIT_S: Final = 15.0
 DISK_RETRY_S: Final = 5.0
+# A queue that is cancelled waits so long for its savepoint to be closed.
+CLOSE_S: Final = 5.0
 NEVER_TAKEN: Final = -1.0
 
 
@@ -123,7 +125,14 @@ class RemoteWriteQueue:
         await self._first_of(self._replayed, self._stop, math.inf)
         if not self._replayed.is_set():
             return
-        savepoint = await self._load()
+        try:
+            await self._follow(await self._load())
+        finally:
+            with trio.move_on_after(CLOSE_S, shield=True):
+                await self._savepoint.aclose()
+
+    async def _follow(self, savepoint: Savepoint) -> None:
+        """Send from a savepoint on."""
         position = LogPosition(savepoint.log_id, savepoint.done, savepoint.places)
         skip = savepoint.beyond if savepoint.rules == self.settings.rules else ()
         if skip:
@@ -143,7 +152,6 @@ class RemoteWriteQueue:
                 if self._stopping:
                     break
                 self.shards = self._wanted_shards
-            await self._savepoint.aclose()
             nursery.cancel_scope.cancel()
 
     async def _first_of(self, one: trio.Event, other: trio.Event, wait_s: float) -> None:
@@ -171,7 +179,11 @@ class RemoteWriteQueue:
         async with trio.open_nursery() as nursery:
             for shard in range(self.shards):
                 nursery.start_soon(self._send, shard, table)
-            await self._read(LogTail(self._store, self._store.kept_log.open, position, table), table)
+            tail = LogTail(self._store, self._store.kept_log.open, position, table)
+            try:
+                await self._read(tail, table)
+            finally:
+                tail.close()
             self._has_read_all = True
             self._tell()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimon.actors.metrics.remoteread import remote_read_metrics, remote_read_seconds
+from trimon.actors.metrics.remoteread import remote_read_metrics
 from trimon.actors.remoteread.reader import RemoteReader
 from trimon.config.configuration import Config
 from trimon.config.remote import RemoteReadConfig
@@ -19,9 +19,7 @@ class RemoteReadPart:
 
     def __init__(self, storage: StoragePart, seams: Seams) -> None:
         self._store, self._clock = storage.store, seams.clock
-        self.reader = RemoteReader(
-            self._local_start_ms, _connect, seams.clock, remote_read_seconds(seams.metrics)
-        )
+        self.reader = RemoteReader(self._local_start_ms, _connect, seams.clock)
         seams.metrics.collect(remote_read_metrics(lambda: list(self.reader.endpoints.values())))
 
     def _local_start_ms(self) -> int:

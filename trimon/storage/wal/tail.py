@@ -120,14 +120,6 @@ class _Run:
         self._resolver = resolver
         self._pairs: list[tuple[str, str] | None] = []
         self._groups: dict[int, _Group] = {}
-        self._apply: Mapping[int, Callable[[Payload, int, _Sink], None]] = {
-            s.PAIRS: self._apply_pairs,
-            s.SERIES: self._apply_series,
-            s.GROUPS: self._apply_groups,
-            s.GRANT: self._apply_grant,
-            s.ROW: self._apply_row,
-            s.LOOSE: self._apply_loose,
-        }
 
     def apply(self, content: bytes, sink: _Sink) -> None:
         """Take in one record."""
@@ -135,8 +127,8 @@ class _Run:
         for place, numbers in enumerate(payload.sections):
             kind = numbers[0]
             try:
-                if kind in self._apply:
-                    self._apply[kind](payload, place, sink)
+                if kind in _APPLY:
+                    _APPLY[kind](self, payload, place, sink)
                 elif kind == s.EXEMPLARS:
                     sink.exemplars += numbers[1]
                 elif kind == s.METADATA:
@@ -227,6 +219,17 @@ class _Run:
         sink.take(series, times, reader.cells(np.zeros(count), rest))
 
 
+# Of the class and not of each run: methods bound to a run would hold it, and its file, in a circle.
+_APPLY: Final[Mapping[int, Callable[[_Run, Payload, int, _Sink], None]]] = {
+    s.PAIRS: _Run._apply_pairs,
+    s.SERIES: _Run._apply_series,
+    s.GROUPS: _Run._apply_groups,
+    s.GRANT: _Run._apply_grant,
+    s.ROW: _Run._apply_row,
+    s.LOOSE: _Run._apply_loose,
+}
+
+
 class _Sink:
     """Collects what records tell, or nothing of it."""
 
@@ -260,7 +263,10 @@ class _Sink:
 
 
 class LogTail:
-    """Reads a log from a position on, run by run. One thread at a time."""
+    """Reads a log from a position on, run by run. One thread at a time.
+
+    It holds a file for each run that it is in the middle of; `close` lets go of them.
+    """
 
     def __init__(
         self,
@@ -305,6 +311,11 @@ class LogTail:
         """Runs that are gone, whatever of them was not read."""
         for epoch in epochs:
             self._finish(epoch)
+
+    def close(self) -> None:
+        """Let go of all files; a later read opens them again."""
+        for run in self._runs.values():
+            run.file = None
 
     def read(self, samples_max: int) -> LogRead:
         """Records until so many samples are read, or all are. In a thread. Raises OSError."""
@@ -366,7 +377,10 @@ class LogTail:
         return run
 
     def _finish(self, epoch: int) -> None:
-        self.finished += self._runs.pop(epoch, None) is not None
+        run = self._runs.pop(epoch, None)
+        if run is not None:
+            run.file = None
+            self.finished += 1
         self._done = max(self._done, epoch)
         places = {each: place for each, place in self._start.places.items() if each != epoch}
         self._start = LogPosition(self._start.log_id, self._start.done, places)
@@ -382,7 +396,7 @@ class LogTail:
                 continue
             if segment > number:
                 offset = len(MAGIC)
-                run.place = (segment, offset)
+                run.place, run.file = (segment, offset), None
             end = extent.segments[segment]
             if offset >= end:
                 continue
