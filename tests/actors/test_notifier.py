@@ -18,6 +18,7 @@ from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.notifier import Notifier, NotifierSettings, notifier_mailbox
 from trimon.config import load_text
+from trimon.config.alerting import AlertingConfig
 from trimon.fetch.request import FetchError, FetchRequest, Response
 from trimon.log import LogBuffer
 from trimon.model.labels import labels_of
@@ -60,6 +61,11 @@ class FakeFetch:
         return None
 
 
+def alerting(text: str) -> AlertingConfig:
+    """A section `alerting` with these fields."""
+    return load_text(f"alerting: {{{text}}}\n", "p.yml").main.alerting
+
+
 @dataclass
 class NotifierWorld:
     notifier: Notifier
@@ -69,7 +75,7 @@ class NotifierWorld:
     """For whom a connection was made, in order."""
 
     def configure(self, text: str) -> None:
-        self.notifier.configure(load_text(f"alerting: {{{text}}}\n", "p.yml").main.alerting, ())
+        self.notifier.configure(alerting(text), ())
 
     def notify(self, *names: str) -> None:
         self.notifier.notify([AlertMessage(labels_of({"alertname": name}), (), 1, 2) for name in names])
@@ -102,7 +108,7 @@ async def notifier_world(
         ],
         reports=reports,
     )
-    notifier.configure(load_text(f"alerting: {{{text}}}\n", "p.yml").main.alerting, ())
+    notifier.configure(alerting(text), ())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(root.run)
         await root.ready.wait()
@@ -282,12 +288,7 @@ async def test_a_replaced_sender_keeps_nobody_waiting(section: str, autojump_clo
         for url in URLS:
             assert sorted(names for _, names in here.peers[url].got) == [["one"], ["three"], ["two"]]
         assert {counts.sent for counts in here.notifier.counts.values()} == {3}
-        assert (
-            here.connected[-1].config
-            == load_text(
-                f"alerting: {{alertmanagers: [{{{section}}}]}}\n", "p.yml"
-            ).main.alerting.alertmanagers[0]
-        )
+        assert here.connected[-1].config == alerting(f"alertmanagers: [{{{section}}}]").alertmanagers[0]
 
 
 async def test_alerts_are_relabeled_as_the_section_says_now(autojump_clock: MockClock) -> None:

@@ -8,27 +8,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.commandline import run_trimon
 from tests.support.demo import demo
-from tests.support.process import ROOT, Server
+from tests.support.process import ROOT
 
 CONTINUED = 'count({job=~"api|worker|database"})'
 EVER = 'count(last_over_time({job=~"api|worker|database"}[6h]))'
-
-
-def evaluated_rules(server: Server) -> dict[str, dict[str, Any]]:
-    """All rules by name, once each has been evaluated."""
-    for _ in range(300):
-        groups = server.get("/api/v1/rules")["data"]["groups"]
-        rules = {rule["name"]: rule for group in groups for rule in group["rules"]}
-        if all(rule["health"] != "unknown" for rule in rules.values()):
-            break
-        time.sleep(0.1)
-    return rules
 
 
 def test_every_page_has_something(tmp_path: Path) -> None:
@@ -46,7 +34,12 @@ def test_every_page_has_something(tmp_path: Path) -> None:
         for offset in ("0s", "1h", "5h"):
             (found,) = server.query(slow.format(offset=offset))
             assert 0.02 < float(found["value"][1]) < 1
-        rules = evaluated_rules(server)
+        server.until("min(prometheus_rule_group_iterations_total) > 0")
+        rules = {
+            rule["name"]: rule
+            for group in server.get("/api/v1/rules")["data"]["groups"]
+            for rule in group["rules"]
+        }
         assert rules["CheckoutDown"]["state"] == "inactive"
         server.until('prometheus_rule_evaluation_failures_total{rule_group=~".*mistakes"} > 0')
         exemplars = server.get(

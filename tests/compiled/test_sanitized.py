@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import ROOT
+from tests.support.process import ROOT, absent, peer
 
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer")
 # What the loops read comes from outside through these.
@@ -26,11 +26,9 @@ def runtime(name: str, compiler: str) -> str:
 @pytest.mark.slow
 def test_no_loop_leaves_its_arrays(tmp_path: Path) -> None:
     """The tests of generated and damaged input pass with a library that ends the process at the first bad access."""
-    compiler = shutil.which("gcc")
-    if compiler is None or not Path(runtime("libasan.so", compiler)).is_absolute():
-        if os.environ.get("CI"):
-            pytest.fail("gcc with its sanitizers is not installed, and CI must run this test")
-        pytest.skip("gcc with its sanitizers is not installed")
+    compiler = peer("gcc")
+    if not Path(runtime("libasan.so", compiler)).is_absolute():
+        absent("gcc's sanitizers")
     for folder in ("trimon", "tests"):
         shutil.copytree(
             ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("ui", "static", "*.so")

@@ -14,6 +14,7 @@ import grpc
 import pytest
 import trustme
 
+from tests.support.ports import free_port
 from trimon.fetch.grpc import GrpcClient, GrpcError
 from trimon.fetch.request import FetchError, FetchTimeout
 
@@ -127,7 +128,5 @@ async def test_a_peer_that_is_silent_or_not_there_is_given_up() -> None:
     """The time is bounded, and a refused connection is told as one."""
     with socket.create_server(("127.0.0.1", 0)) as listening, pytest.raises(FetchTimeout):
         await GrpcClient("127.0.0.1", listening.getsockname()[1], None).call(PATH, b"x", 0.3)
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
     with pytest.raises(FetchError, match="refused"):
-        await GrpcClient("127.0.0.1", port, None).call(PATH, b"x", 5)
+        await GrpcClient("127.0.0.1", free_port(), None).call(PATH, b"x", 5)

@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -26,14 +26,16 @@ ROOT = Path(__file__).parent.parent.parent
 START_S = 30.0
 
 
+def absent(what: str) -> NoReturn:
+    """Ends a test that cannot be without what is not there: it is skipped, and in CI it fails."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} is not installed, and CI must run this test")
+    pytest.skip(f"{what} is not installed")
+
+
 def peer(program: str) -> str:
-    """The path of a real peer; without it the test is skipped, and in CI it fails."""
-    path = shutil.which(program)
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{program} is not installed, and CI must run this test")
-        pytest.skip(f"{program} is not installed")
-    return path
+    """The path of a real peer; see `absent` where there is none."""
+    return shutil.which(program) or absent(program)
 
 
 class Server:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from collections import Counter
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.support.collector import uncollected
 from tests.support.oracle import ORACLE
 from tests.support.sending_world import Received, Receiver, Reply, sending_config, sending_world
 
@@ -198,9 +198,7 @@ async def test_a_queue_that_goes_leaves_no_file_open(
     async with sending_world(tmp_path, config(**section), receiver) as here:
         await receiver.begun.wait()
         await trio.sleep(30)
-        gc.collect()
-        gc.disable()
-        try:
+        with uncollected():
             before = held()
             for number in range(1, 4):
                 main = config(**section | {"name": f"q{number}"}).main
@@ -208,5 +206,3 @@ async def test_a_queue_that_goes_leaves_no_file_open(
                 await trio.sleep(30)
                 assert held() == before
                 assert len(here.writer.counts) == 1
-        finally:
-            gc.enable()

@@ -11,6 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.support.collector import uncollected
 from tests.support.rule_world import RuleWorld, rule_world
 from tests.support.store_world import until
 from trimon.actors.kernel.tree import find
@@ -265,16 +266,12 @@ async def test_replaced_groups_leave_no_cycles(tmp_path: Path, autojump_clock: M
         return sum(type(each) is RuleGroupActor for each in gc.get_objects())
 
     async with rule_world(tmp_path) as here:
-        gc.collect()
-        gc.disable()
-        try:
+        with uncollected():
             before = groups()
             for number in range(5):
                 here.configure(rules(f"{{record: one, expr: 'vector({number})'}}"))
                 await trio.sleep(25)
             assert groups() == before + 1
-        finally:
-            gc.enable()
 
 
 async def test_a_group_that_fell_ends_when_it_is_removed(

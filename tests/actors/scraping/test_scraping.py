@@ -39,6 +39,14 @@ def url(address: str) -> str:
     return f"http://{address}/metrics"
 
 
+async def scraped_twice(here: World) -> None:
+    """One target of one job with one sample, found and asked two times."""
+    here.targets.bodies[url("a:1")] = b"m 1\n"
+    here.manager.configure([here.job()])
+    discover(here, "a:1")
+    await until(lambda: len(here.targets.requests) == 2)
+
+
 async def test_a_target_is_scraped_once_an_interval(tmp_path: Path, autojump_clock: MockClock) -> None:
     """Scrapes of one target are one interval apart, at its own phase, and every sample is stored."""
     async with world(tmp_path) as here:
@@ -87,10 +95,7 @@ async def test_lost_samples_are_logged_once_a_kind_and_scrape(
 async def test_up_follows_health(tmp_path: Path, autojump_clock: MockClock) -> None:
     """`up` is 1, then 0 with staleness for the rest when the target fails, then 1 again."""
     async with world(tmp_path) as here:
-        here.targets.bodies[url("a:1")] = b"m 1\n"
-        here.manager.configure([here.job()])
-        discover(here, "a:1")
-        await until(lambda: len(here.targets.requests) == 2)
+        await scraped_twice(here)
         await trio.sleep(1)
         here.targets.bodies[url("a:1")] = FetchError("down")
         await trio.sleep(10)
@@ -136,10 +141,7 @@ async def test_of_targets_that_are_the_same_the_last_is_shown(
 async def test_a_vanished_target_ends_after_two_intervals(tmp_path: Path, autojump_clock: MockClock) -> None:
     """The series of a target that discovery dropped get a marker, written two intervals later."""
     async with world(tmp_path) as here:
-        here.targets.bodies[url("a:1")] = b"m 1\n"
-        here.manager.configure([here.job()])
-        discover(here, "a:1")
-        await until(lambda: len(here.targets.requests) == 2)
+        await scraped_twice(here)
         await trio.sleep(1)
         discover(here)
         await trio.sleep(15)
@@ -154,10 +156,7 @@ async def test_a_vanished_target_ends_after_two_intervals(tmp_path: Path, autoju
 async def test_a_target_that_comes_back_goes_on(tmp_path: Path, autojump_clock: MockClock) -> None:
     """A target that is gone for less than two intervals keeps its series without a marker."""
     async with world(tmp_path) as here:
-        here.targets.bodies[url("a:1")] = b"m 1\n"
-        here.manager.configure([here.job()])
-        discover(here, "a:1")
-        await until(lambda: len(here.targets.requests) == 2)
+        await scraped_twice(here)
         await trio.sleep(1)
         discover(here)
         await trio.sleep(5)
@@ -173,10 +172,7 @@ async def test_a_new_config_restarts_the_pool_and_keeps_health(
 ) -> None:
     """A changed job restarts its targets with the new options; health and series go on."""
     async with world(tmp_path) as here:
-        here.targets.bodies[url("a:1")] = b"m 1\n"
-        here.manager.configure([here.job()])
-        discover(here, "a:1")
-        await until(lambda: len(here.targets.requests) == 2)
+        await scraped_twice(here)
         await trio.sleep(1)
         here.manager.configure([here.job(version="2", interval_ms=5_000)])
         await trio.sleep(0.5)
@@ -191,10 +187,7 @@ async def test_a_new_config_restarts_the_pool_and_keeps_health(
 async def test_a_removed_job_ends(tmp_path: Path, autojump_clock: MockClock) -> None:
     """A job that is no longer configured stops scraping and its series end."""
     async with world(tmp_path) as here:
-        here.targets.bodies[url("a:1")] = b"m 1\n"
-        here.manager.configure([here.job()])
-        discover(here, "a:1")
-        await until(lambda: len(here.targets.requests) == 2)
+        await scraped_twice(here)
         here.manager.configure([])
         await trio.sleep(60)
         assert len(here.targets.requests) in (2, 3)
@@ -217,10 +210,7 @@ async def test_an_end_that_storage_refuses_is_offered_again(
 ) -> None:
     """While storage takes nothing the end of a vanished target waits, and its marker keeps its time."""
     async with world(tmp_path) as here:
-        here.targets.bodies[url("a:1")] = b"m 1\n"
-        here.manager.configure([here.job()])
-        discover(here, "a:1")
-        await until(lambda: len(here.targets.requests) == 2)
+        await scraped_twice(here)
         await trio.sleep(1)
         discover(here)
         await trio.sleep(1)
@@ -273,10 +263,7 @@ async def test_a_slow_target_misses_slots(tmp_path: Path, autojump_clock: MockCl
 async def test_stopping_writes_no_markers(tmp_path: Path, autojump_clock: MockClock) -> None:
     """A server that stops leaves its series open: after a restart they go on."""
     async with world(tmp_path) as here:
-        here.targets.bodies[url("a:1")] = b"m 1\n"
-        here.manager.configure([here.job()])
-        discover(here, "a:1")
-        await until(lambda: len(here.targets.requests) == 2)
+        await scraped_twice(here)
         await trio.sleep(1)
     async with world(tmp_path, start_ms=1_700_000_060_000) as here:
         await until(here.storage.replayed.is_set)
@@ -289,10 +276,7 @@ async def test_a_target_with_a_bug_stays_down_and_is_tried_again(
 ) -> None:
     """A crash stores `up 0`, so does each interval in quarantine; minutes later it is tried again, and goes on."""
     async with world(tmp_path) as here:
-        here.targets.bodies[url("a:1")] = b"m 1\n"
-        here.manager.configure([here.job()])
-        discover(here, "a:1")
-        await until(lambda: len(here.targets.requests) == 2)
+        await scraped_twice(here)
         await trio.sleep(1)
         here.targets.bodies[url("a:1")] = RuntimeError("a bug")
         pool = here.manager.scrape_pools["j"]

@@ -17,6 +17,7 @@ import pytest
 import trio
 
 from tests.support.fake_zookeeper import FakeZooKeeper
+from tests.support.ports import free_port
 from trimon.config import load_text
 from trimon.discovery.asking.record import Record, SourceError
 from trimon.discovery.contract import DiscoveryContract
@@ -175,8 +176,7 @@ async def test_a_path_that_does_not_exist_is_told_of_and_waited_for(
 
 async def test_another_server_is_asked_when_one_is_down(server: FakeZooKeeper) -> None:
     """Of several servers those that cannot be reached do not matter."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        down = f"127.0.0.1:{closed.getsockname()[1]}"
+    down = f"127.0.0.1:{free_port()}"
 
     async def look(found: Found) -> None:
         await becomes(found, "a", "b")
@@ -307,8 +307,7 @@ def real_server(tmp_path: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     """A real ZooKeeper, and what starts it again."""
     if _installed() is None:
         pytest.skip("no zookeeper on this machine")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     config = tmp_path / "zoo.cfg"
     config.write_text(
         f"tickTime=500\ndataDir={tmp_path / 'data'}\nclientPort={port}\nclientPortAddress=127.0.0.1\n"

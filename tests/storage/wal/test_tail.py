@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from tests.support.collector import uncollected
 from trimon.clock import StoppedClock
 from trimon.files import DiskFiles
 from trimon.model.labels import Labels
@@ -129,17 +128,6 @@ def test_runs_in_blocks_are_kept_for_who_has_not_read_them(tmp_path: Path) -> No
     store.kept_log.release(set())
     assert told(store, begin)[0] == []
     store.close()
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Nothing is freed but by its last reference."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def open_segments(folder: Path) -> int:

@@ -113,9 +113,9 @@ class QueryBackends:
 
     def _counts(self, config: QueryBackendConfig) -> BackendCounts:
         name = _name(config)
-        if name in self.counts or any(_name(each) == name for each in self._configs):
-            return self.counts.setdefault(name, BackendCounts())
-        return BackendCounts()  # a reload has removed it while a query was under way
+        if name not in map(_name, self._configs):
+            return BackendCounts()  # a reload has removed it while a query was under way
+        return self.counts.setdefault(name, BackendCounts())
 
     async def _ask(
         self, config: QueryBackendConfig, text: str, grid: Grid, options: QueryOptions, *, ranged: bool

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tests.support.asgi import Client
+from tests.support.collector import uncollected
 from tests.support.store_world import World
 from tests.support.web_world import web_world
 from trimon.config.yaml.tree import Document, Node
@@ -165,9 +166,7 @@ async def test_a_wrong_text_leaves_nothing_behind(tmp_path: Path) -> None:
     async with web_world(tmp_path, changes=changes(tmp_path)) as here:
         for text in bad_texts().values():
             await ask(here.client, rules=text)
-        gc.collect()
-        gc.disable()
-        try:
+        with uncollected():
             for text in bad_texts().values():
                 for _ in range(3):
                     answer = await ask(here.client, rules=text)
@@ -175,8 +174,6 @@ async def test_a_wrong_text_leaves_nothing_behind(tmp_path: Path) -> None:
                     assert len(answer["error"]) < 100_000
             kinds = (Node, RuleEntry, Position, Document)
             left = [type(each).__name__ for each in gc.get_objects() if isinstance(each, kinds)]
-        finally:
-            gc.enable()
     assert len(left) < 1000, Counter(left)
 
 
