@@ -13,12 +13,13 @@ _CHOICE: Final = random.SystemRandom()
 
 
 def free_port() -> int:
-    """A port that nobody listens on now, by chance: tests in other processes choose at the same time."""
+    """A port that nobody has now, for TCP or UDP, by chance: tests in other processes choose at the same time."""
     while True:
         port = _CHOICE.randint(FIRST, LAST)
-        with socket.socket() as probe:
+        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
             try:
-                probe.bind(("", port))
+                stream.bind(("", port))
+                datagrams.bind(("", port))
             except OSError:
                 continue
         return port

@@ -21,6 +21,7 @@ import pytest
 import trio
 
 from tests.support.oracle import ORACLE
+from tests.support.ports import free_port
 from trimon.clock import WallClock
 from trimon.config.load import load
 from trimon.config.scrape import ScrapeConfig
@@ -140,6 +141,8 @@ def scene(name: str, folder: Path, authority: Any) -> Scene:
         scenario = core.load_scenario(mechanism, which, [str(ROOM)])
         # Nothing is written where a pod has its account: the test says where that is.
         scenario = json.loads(json.dumps(scenario).replace(str(access.ACCOUNT), str(account(folder))))
+        # A name server would take the port beside that of its HTTP server, which may be somebody else's.
+        scenario.setdefault("dns_port", free_port())
         server = standins.start(mechanism, scenario, 0, authority)
     truth = json.loads((ROOM / "truth" / f"{name}.json").read_text(encoding="utf-8"))
     config = server.filled_config()
