@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import re
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -245,6 +246,38 @@ async def test_a_client_that_leaves_while_its_query_waits(message: Any, tmp_path
         assert [part["status"] for part in sent[:1]] == ([499] if message is SENDS_NO_MORE else [])
         assert not here.context.tree().reports.total
         assert (queries.inspect()["waiting"], queries.active) == (0, {})
+
+
+@pytest.mark.parametrize("way", [by_framework, nullcontext])
+@pytest.mark.parametrize("message", [{"type": "http.disconnect"}, None], ids=["gone", "stays"])
+async def test_who_leaves_while_an_answer_is_made(
+    message: dict[str, str] | None, way: Callable[[], Any], tmp_path: Path
+) -> None:
+    """Work that is told to end early fails as it likes: nobody is answered, nothing is reported; else it is a bug."""
+    begun, token = threading.Event(), trio.lowlevel.current_trio_token()
+    async with web_world(tmp_path) as here:
+
+        async def handler(_: Request) -> Answer:
+            left = threading.Event()
+
+            def work() -> Answer:
+                begun.set()
+                if message is not None:
+                    token.run_sync_soon(call.gone.set)
+                    assert left.wait(10)
+                raise ZeroDivisionError
+
+            return await ThreadOffload(1).run(work, left.set)
+
+        app = pipeline(
+            replace(here.context, metrics=SelfMetrics()), [Endpoint("/long", ("GET", "POST"), handler)]
+        )
+        call = Call("POST", "/long", FORM, b"a=1")
+        with way(), trio.fail_after(20):
+            status, _, _ = await call.to(app)
+        assert begun.is_set()
+        reports = here.context.tree().reports
+        assert (status, reports.total) == ((0, 0) if message else (500, 1))
 
 
 async def test_queries_that_read_nothing_wait_for_no_place(tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def actor_endpoints(context: WebContext) -> list[Endpoint]:
             Access.LOOPBACK,
             Role.DEBUG,
             own=True,
+            live=True,
             summary="All actors, and then twice a second those that differ, as server-sent events.",
         ),
     ]

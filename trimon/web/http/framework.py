@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import TypeVar
 
+import trio
 from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -172,6 +173,11 @@ def create_framework(table: EndpointTable, answer_of_error: AnswerOfError, offlo
 def _view(endpoint: Endpoint, offload: Offload) -> Callable[..., Awaitable[Response]]:
     async def answer(**path_values: str) -> Response:
         asked: Request = QuartRequest(path_values, offload, endpoint.parameter_names)
-        return as_response(await endpoint.answer(asked))
+        try:
+            return as_response(await endpoint.answer(asked))
+        except Exception:
+            # What a handler that was told to end early raises is the matter of nobody when its client has gone.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            raise
 
     return answer

@@ -18,6 +18,7 @@ from trimon.actors.querying.gate import Queries
 from trimon.offload import ThreadOffload
 from trimon.query.execution.budget import Budget
 from trimon.virtualclock import VirtualClock
+from trimon.web.api import actors
 from trimon.web.context import WebOptions
 from trimon.web.http.wire import connection, hangups
 from trimon.web.http.wire.h11server import ServerProtocol
@@ -216,13 +217,8 @@ async def test_who_sends_no_more_is_not_waited_for_without_end(
     assert len(cancelled) == 2
 
 
-def subscribers(notifications: Notifications) -> float:
-    """How many listen to the live stream, as the metric has it."""
-    families = {family.name: family for family in notifications.metrics()}
-    return families["prometheus_api_notification_active_subscribers"].samples[0][1]
-
-
 @pytest.mark.parametrize("leaves", ["closes", "sends no more"])
+@pytest.mark.parametrize("path", ["/api/v1/notifications/live", "/api/v1/trimon/actors/live"])
 @pytest.mark.parametrize(
     ("more", "body"),
     [
@@ -235,24 +231,32 @@ def subscribers(notifications: Notifications) -> float:
     ids=["plain", "by the library", "empty chunked body", "chunked body", "body"],
 )
 async def test_who_leaves_a_live_stream_gives_its_place_back(
-    tmp_path: Path, more: bytes, body: bytes, leaves: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: bytes, body: bytes, path: str, leaves: str
 ) -> None:
     """A client that has read all there was and goes is noticed, though nothing is written to it."""
-    notifications = Notifications(VirtualClock(), 16)
-    request = (GET % b"/api/v1/notifications/live").replace(b"\r\n\r\n", b"\r\n" + more + b"\r\n") + body
+    monkeypatch.setattr(actors, "WATCHERS_MAX", 1)
+    notifications = Notifications(VirtualClock(), 1)
+    request = (GET % path.encode()).replace(b"\r\n\r\n", b"\r\n" + more + b"\r\n") + body
     async with served(tmp_path, {"notifications": notifications}) as (port, _):
         stream = await trio.open_tcp_stream("127.0.0.1", port)
         await stream.send_all(request)
         assert b"text/event-stream" in await stream.receive_some()
-        assert subscribers(notifications) == 1
+        assert (await talk(port, CLOSE % path.encode())).startswith(b"HTTP/1.1 204 ")
         if leaves == "closes":
             await stream.aclose()
         else:
             await stream.send_eof()
         with trio.fail_after(5):
-            while subscribers(notifications):  # noqa: ASYNC110 # what is waited for comes by the system
+            while not await gives_a_place(port, path):  # noqa: ASYNC110 # what is waited for comes by the system
                 await trio.sleep(0.005)
         await stream.aclose()
+
+
+async def gives_a_place(port: int, path: str) -> bool:
+    """Whether a stream may begin; it is left at once."""
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        await stream.send_all(GET % path.encode())
+        return b"text/event-stream" in await stream.receive_some()
 
 
 async def test_a_busy_server_says_so_with_its_reason(tmp_path: Path) -> None:
