@@ -7,11 +7,14 @@ import gc
 import gzip
 import re
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
 import trio
+import trustme
 
+from tests.support.collector import uncollected
 from tests.support.raw_peer import Peer, ok
 from trimon.fetch import dialing
 from trimon.fetch.client import ClientOptions, HttpFetch
@@ -87,6 +90,44 @@ async def test_a_dead_peer_leaves_no_cycles() -> None:
     gc.collect()
     await refused(50)
     assert gc.collect() < 50
+
+
+def client_sides() -> int:
+    """How many connections there are as the library of TLS has them on the client's side."""
+    return sum(isinstance(one, ssl.SSLObject) and not one.server_side for one in gc.get_objects())
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_nothing_of_a_connection_with_tls_is_left_to_the_collector(
+    trusted: bool, nursery: trio.Nursery
+) -> None:
+    """One that was used, and one whose handshake failed, are freed by their last reference."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trust = ssl.create_default_context()
+    if trusted:
+        authority.configure_trust(trust)
+    listeners = await trio.open_ssl_over_tcp_listeners(0, context, host="127.0.0.1", https_compatible=True)
+    peer = Peer(listeners[0].transport_listener.socket.getsockname()[1])
+
+    async def serve(stream: trio.SSLStream[trio.SocketStream]) -> None:
+        with contextlib.suppress(trio.BrokenResourceError):
+            await peer.serve(stream)
+
+    nursery.start_soon(trio.serve_listeners, serve, listeners)
+    with uncollected():
+        fetch = HttpFetch(ClientOptions(tls=lambda: trust))
+        for _ in range(3):
+            with contextlib.suppress(FetchError):  # pytest.raises would keep the frames
+                await fetch.send(FetchRequest(peer.url("/m").replace("http", "https")))
+        await trio.testing.wait_all_tasks_blocked()  # the loop keeps what it has just done
+        assert client_sides() == len(peer.requests) / 3 == trusted
+        await fetch.aclose()
+        del fetch
+        await trio.testing.wait_all_tasks_blocked()
+        assert client_sides() == 0
+    nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1"])

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult
 
 import trio
 
+from trimon.fetch.handshake import shake_hands
 from trimon.fetch.request import FetchError
 from trimon.fetch.times import ExchangeTimes
 from trimon.fetch.url import dialled_host, port_of
@@ -50,7 +51,7 @@ async def secured(
     try:
         secure = trio.SSLStream(stream, context, server_hostname=server_name, https_compatible=True)
         with trio.fail_after(TLS_HANDSHAKE_TIMEOUT_S):
-            await secure.do_handshake()
+            await shake_hands(secure)
     except trio.TooSlowError:
         raise FetchError("net/http: TLS handshake timeout") from None
     except (trio.BrokenResourceError, ssl.SSLError, ValueError, TypeError) as error:

@@ -12,6 +12,7 @@ from typing import Final
 import trio
 
 from trimon import limits
+from trimon.fetch.handshake import shake_hands
 from trimon.selfmetrics import MetricFamily
 from trimon.web.auth.tls import ServerTls
 
@@ -41,6 +42,10 @@ class TlsStream:
         self.do_handshake = self._inner.do_handshake
         self.send_all = self._inner.send_all
         self.receive_some = self._inner.receive_some
+
+    async def shake_hands(self) -> None:
+        """Agrees upon all of it. Raises BrokenResourceError, ClosedResourceError; may be called once."""
+        await shake_hands(self._inner)
 
     @property
     def tls(self) -> ssl.SSLObject:
@@ -96,7 +101,7 @@ class Handshakes:
     async def _shaken(self, stream: TlsStream) -> str:
         try:
             with trio.fail_after(limits.REQUEST_HEAD_S):
-                await stream.do_handshake()
+                await stream.shake_hands()
         except trio.TooSlowError:
             return "slow"
         except trio.ClosedResourceError:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import errno
+import gc
 import http.client
 import re
 import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import h11
 import pytest
 import trio
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.http_stream import HTTPStream
 
+from tests.support.collector import uncollected
 from trimon.actors.kernel.report import CrashReports
-from trimon.web.http.wire.connection import ServerConnection
+from trimon.web.http.wire.connection import ConnectionWatch, ServerConnection
+from trimon.web.http.wire.departure import Departure
+from trimon.web.http.wire.exchange import Exchange
 from trimon.web.http.wire.listening import bind
 from trimon.web.http.wire.server import WebActor
 
@@ -410,3 +418,65 @@ async def test_a_whole_request_has_a_time(begin: bytes, drip: bytes, reason: str
         assert actor.connections.closed[reason] == 1
         nursery.cancel_scope.cancel()
     listener.close()
+
+
+async def exchanged(port: int, sent: bytes, ends: str) -> None:
+    stream = await trio.open_tcp_stream("127.0.0.1", port)
+    async with stream:
+        if sent:
+            await stream.send_all(sent)
+            assert await stream.receive_some()
+        if ends == "half":
+            await stream.send_eof()
+            await everything(stream)
+        elif ends == "reset":
+            linger = struct.pack("ii", 1, 0)
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+
+def of_connections() -> list[str]:
+    """What there is of connections, by type."""
+    kinds = (ServerConnection, ConnectionWatch, H11Protocol, HTTPStream, h11.Connection, Departure, Exchange)
+    return [type(one).__name__ for one in gc.get_objects() if isinstance(one, kinds)]
+
+
+@pytest.mark.parametrize("ends", ["closed", "half", "reset"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        GET,
+        GET * 3,
+        b"GET /small HTTP/1.1\r\nHost: x\r\nConnection: x\r\n\r\n",
+        b"GET /big HTTP/1.1\r\nHost: x\r\nConnection: x\r\n\r\n",
+        b"POST /told HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+        b"POST /small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+        b"GET /mute HTTP/1.1\r\nHost: x\r\nConnection: x\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"GET /small HTTP/1.1\r\n\r\n",
+        b"POST /small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+    ],
+    ids=[
+        "nothing",
+        "plain",
+        "three",
+        "by the library",
+        "long",
+        "told",
+        "chunked",
+        "mute",
+        "nonsense",
+        "hostless",
+        "bad chunk",
+    ],
+)
+async def test_nothing_of_a_connection_is_left_to_the_collector(sent: bytes, ends: str) -> None:
+    """Whatever was asked and however it ended: its objects are freed by their last reference."""
+    with uncollected():
+        async with serving() as (port, _, actor):
+            for _ in range(3):
+                await exchanged(port, sent, ends)
+            with trio.move_on_after(5):
+                while len(actor.connections) or of_connections():  # noqa: ASYNC110 # the system tells
+                    await trio.sleep(0.01)
+            assert of_connections() == []

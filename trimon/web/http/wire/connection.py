@@ -12,6 +12,7 @@ import h11
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol import ProtocolWrapper
 from hypercorn.protocol.events import Request
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
@@ -56,12 +57,10 @@ class ConnectionWatch:
         self,
         context: WorkerContext,
         place: Place,
-        close: Callable[[], Awaitable[None]],
         read_timeout_s: float = math.inf,
     ) -> None:
         self._terminated = context.terminated
         self._place = place
-        self._close = close
         self._read_timeout_s = read_timeout_s
         """The longest that a whole request may take to come."""
         self._read_until_s = math.inf
@@ -71,8 +70,8 @@ class ConnectionWatch:
         self._body_left_s = 0.0
         self._waits_since_s = 0.0
 
-    async def restart(self, task_group: TaskGroup, _: Callable[[], Awaitable[None]]) -> None:
-        """The connection is idle from now on."""
+    async def restart(self, task_group: TaskGroup, close: Callable[[], Awaitable[None]]) -> None:
+        """The connection is idle from now on; `close` ends it, and is kept by the task alone."""
         if self._begun:
             self.idle()
             return
@@ -80,7 +79,7 @@ class ConnectionWatch:
         now_s = trio.current_time()
         self._place.enter(IDLE, now_s)
         self._until(now_s + min(limits.CONNECTION_FIRST_S, self._read_timeout_s))
-        task_group.spawn(self._watch)
+        task_group.spawn(self._watch, close)
 
     async def stop(self) -> None:
         """The connection has a request."""
@@ -134,7 +133,7 @@ class ConnectionWatch:
         if deadline_s < self._armed_s:
             self._scope.deadline = self._armed_s = deadline_s
 
-    async def _watch(self) -> None:
+    async def _watch(self, close: Callable[[], Awaitable[None]]) -> None:
         while not self._ended:
             self._armed_s = self._deadline_s
             with trio.CancelScope(deadline=self._deadline_s) as self._scope:
@@ -148,7 +147,7 @@ class ConnectionWatch:
         # with a request at work the protocol closes when it is answered
         if not self._ended and self._place.phase is not Phase.BUSY:
             with trio.CancelScope(shield=True):
-                await self._close()
+                await close()
 
 
 async def _stays_as_it_is(_: h11.Request) -> None:
@@ -206,12 +205,33 @@ class ServerConnection(TCPServer):
         self._transport = (
             stream.socket if isinstance(stream, DirectStream) else stream.transport_stream.socket
         )
-        self._watch = ConnectionWatch(context, place, self._close_by_time, read_timeout_s)
+        self._watch = ConnectionWatch(context, place, read_timeout_s)
         self.idle_task = self._watch  # type: ignore[assignment]  # it is only asked to restart and to stop
         self._head = b""
         self._head_is_next = False
         self._stirred: trio.Event | None = None
         """Since a client sends no more: that it is being answered, or its connection ends."""
+
+    async def run(self) -> None:
+        """Serves the connection until it ends."""
+        try:
+            await super().run()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Opens the circles in which connection, protocol and stream hold one another, now that no task has them.
+
+        They live for minutes: when they end they have long been set aside by the collector of cycles, which would look
+        at them again in an hour.
+        """
+        wrapper: ProtocolWrapper | None = self.__dict__.pop(
+            "protocol", None
+        )  # there is none after a failed handshake
+        if wrapper is not None and isinstance(wrapper.protocol, H11Protocol):
+            wrapper.protocol.stream = None
+            for replaced in ("_create_stream", "_send_error_response"):
+                wrapper.protocol.__dict__.pop(replaced, None)
 
     async def _read_data(self) -> None:
         protocol = self.protocol.protocol
@@ -291,7 +311,7 @@ class ServerConnection(TCPServer):
             return data
         return await self.stream.receive_some(READ_BYTES_MAX)
 
-    async def _close_by_time(self) -> None:
+    async def _idle_timeout(self) -> None:
         """Ends the connection because of its client, who is told where it waits for an answer."""
         protocol = self.protocol.protocol
         if self._place.phase is Phase.HEAD and isinstance(protocol, H11Protocol):
@@ -305,10 +325,10 @@ class ServerConnection(TCPServer):
         assert isinstance(protocol, H11Protocol)
         if not isinstance(protocol.connection, ServerProtocol):
             return
-        refused = protocol.connection.refused
+        detail = protocol.connection.refusal_detail
         # an application that is still at work on a request whose body went wrong has nothing more to say
         protocol.connection.send_failed()
-        await self._send(refusal(status_code, refused.detail if refused is not None else ""))
+        await self._send(refusal(status_code, detail))
 
     async def _answers_half(self) -> bool:
         """Whether a client that sends no more is being answered.

@@ -96,8 +96,8 @@ class ServerProtocol(h11.Connection):
         self._high = False
         self._answers_old = False
         """The request at work is one of HTTP/1.0."""
-        self.refused: Refused | None = None
-        """Why there will be no other request."""
+        self.refusal_detail = ""
+        """Why there will be no other request, where there is more to say than the status does."""
 
     def receive_data(self, data: bytes) -> None:
         """As h11's, but what comes behind a last request is not kept."""
@@ -112,23 +112,31 @@ class ServerProtocol(h11.Connection):
         if self.their_state is h11.MUST_CLOSE:
             return h11.NEED_DATA
         if self.their_state is not h11.IDLE:
-            return super().next_event()
+            return self._next_event()
         if self._high:
             self._escape_target()
         head = bytes(self._receive_buffer._data[:LOOK_BYTES])
         try:
-            event = super().next_event()
+            event = self._next_event()
         except h11.RemoteProtocolError as error:
             status = error.error_status_hint
-            self.refused = Refused(status, detail_of(head) if status == HTTPStatus.BAD_REQUEST else "")
-            raise self.refused from error
+            self.refusal_detail = detail_of(head) if status == HTTPStatus.BAD_REQUEST else ""
+            raise Refused(status, self.refusal_detail) from error
         if not isinstance(event, h11.Request):
             return event
         try:
             return self._request(event)
         except Refused as error:
-            self.refused = error
+            self.refusal_detail = error.detail
             self._process_error(self.their_role)
+            raise
+
+    def _next_event(self) -> h11.Event | type[h11.NEED_DATA | h11.PAUSED]:
+        """As h11's, whose error is raised by a method of its own: it and its frames would hold one another."""
+        try:
+            return super().next_event()
+        except h11.RemoteProtocolError as error:
+            error.__traceback__ = None
             raise
 
     def _request(self, event: h11.Request) -> h11.Request:
