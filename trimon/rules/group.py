@@ -7,6 +7,7 @@ from collections import Counter
 from functools import cached_property
 from typing import Final
 
+from trimon.model.rows import Row
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alerting import AlertingRule, AlertOrigin
 from trimon.rules.alertsession import AlertingSession
@@ -64,6 +65,8 @@ class RuleGroup:
         self.failures = 0
         self.leftovers: dict[tuple[str, int], RuleSession] = {}
         """Sessions of rules that a reload took away: their series end with the next iteration."""
+        self.ends: list[Row] = []
+        """What ends the series of rules that are gone, as long as storage has not taken it."""
         self._identities = _identities(spec.rules)
         self._options = options
         self.rules = [
@@ -114,9 +117,27 @@ class RuleGroup:
             if predecessor is not None:
                 session.inherit(predecessor)
         self.leftovers = sessions
+        self.take_ends(old)
         self.restores, self.catches_up = old.restores, old.catches_up
         for name in _CARRIED:
             setattr(self, name, getattr(old, name))
+
+    def end_leftovers(self, stamp_ms: int) -> None:
+        """Ends the series of rules that a reload took away."""
+        self.ends += [
+            row for session in self.leftovers.values() if (row := session.end(stamp_ms)) is not None
+        ]
+        self.leftovers = {}
+
+    def end_all(self, stamp_ms: int) -> None:
+        """Ends the series of every rule that is or was there."""
+        self.end_leftovers(stamp_ms)
+        self.ends += [row for session in self.rules if (row := session.end(stamp_ms)) is not None]
+
+    def take_ends(self, old: RuleGroup) -> None:
+        """Has what storage has not taken of another group, but for series that a rule here goes on with."""
+        mine = {session.group for session in self.rules}
+        self.ends += [row for row in old.ends if row.group not in mine]
 
     @property
     def samples(self) -> int:

@@ -17,6 +17,9 @@ from tests.support.store_world import until
 from trimon.actors.kernel.tree import find
 from trimon.actors.querying.gate import Queries
 from trimon.actors.rules.group import RuleGroupActor
+from trimon.actors.storage.writer import Message, Writer
+from trimon.errors import OperatingError
+from trimon.model.rows import Appended
 
 KEY = "/etc/rules/r.yml;g"
 
@@ -24,6 +27,12 @@ KEY = "/etc/rules/r.yml;g"
 @pytest.fixture
 def autojump_clock() -> MockClock:
     return MockClock(autojump_threshold=0)
+
+
+async def refuses(_writer: Writer, *_messages: Message) -> list[Appended]:
+    """What storage says that takes nothing."""
+    await trio.lowlevel.checkpoint()
+    raise OperatingError("the disk is full")
 
 
 def rules(*lines: str, more: str = "") -> str:
@@ -195,6 +204,46 @@ async def test_a_removed_group_ends_after_two_intervals(tmp_path: Path, autojump
         await trio.sleep(10)
         assert here.points("one")[()][-1][1] is None
         assert here.manager.inspect() == {"groups": 0, "leaving": 0}
+
+
+@pytest.mark.parametrize("removed", ["rule", "group"])
+async def test_an_end_that_storage_refuses_is_offered_again(
+    removed: str, tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While storage takes nothing the ends of a removed rule, and of a removed group, wait; markers keep their time."""
+    append = Writer.append
+    async with rule_world(tmp_path) as here:
+        here.configure(rules("{record: one, expr: 'vector(1)'}", "{record: two, expr: 'vector(2)'}"))
+        await until(lambda: len(here.points("two")) == 1)
+        last_ms = here.points("two")[()][-1][0]
+        here.configure(rules("{record: one, expr: 'vector(1)'}") if removed == "rule" else "")
+        monkeypatch.setattr(Writer, "append", refuses)
+        await trio.sleep(55)
+        monkeypatch.setattr(Writer, "append", append)
+        await trio.sleep(25)
+        ended_ms, marker = here.points("two")[()][-1]
+        assert marker is None
+        assert last_ms < ended_ms <= last_ms + 10_000
+        assert here.manager.inspect()["leaving"] == 0
+        assert not any(group.ends for group in here.manager.groups.values())
+
+
+async def test_an_end_that_was_refused_is_none_of_a_rule_that_comes_back(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group that was to end, could not, and comes back goes on with its series; those of its other rules end."""
+    append = Writer.append
+    async with rule_world(tmp_path) as here:
+        here.configure(rules("{record: one, expr: 'vector(1)'}", "{record: two, expr: 'vector(2)'}"))
+        await until(lambda: len(here.points("two")) == 1)
+        here.configure("")
+        monkeypatch.setattr(Writer, "append", refuses)
+        await trio.sleep(55)
+        here.configure(rules("{record: one, expr: 'vector(1)'}"))
+        monkeypatch.setattr(Writer, "append", append)
+        await trio.sleep(35)
+        assert None not in [value for _, value in here.points("one")[()]]
+        assert [value for _, value in here.points("two")[()]] == [2.0, None]
 
 
 async def test_a_group_that_comes_back_in_time_goes_on(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -52,6 +52,19 @@ def tell_standing(
     seams.alerting.changed(RuleChanges(_rule_name(group, session), at_ms, alerts=alerts, complete=True))
 
 
+async def end_series(seams: RuleSeams, group: RuleGroup) -> bool:
+    """Stores what ends series of rules that are gone, if there are any; whether none is left to be offered again."""
+    if not group.ends:
+        return True
+    try:
+        await seams.writer.append(*group.ends)
+    except (OperatingError, ActorGone, AskTimeout) as error:
+        seams.log.error("ending the series of removed rules failed", group=group.spec.key, err=str(error))
+        return False
+    group.ends = []
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class _Evaluated:
     """What an evaluation came to: a row to be stored, nothing, or a failure."""
@@ -116,8 +129,11 @@ class RuleGroupActor:
         group = self.group
         began_s = trio.current_time()
         stamp_ms = slot_ms - group.spec.query_offset_ms
-        while group.leftovers:
-            await self._end(group.leftovers.popitem()[1], stamp_ms)
+        for session in group.leftovers.values():
+            if isinstance(session, AlertingSession):
+                tell_standing(self._seams, group.spec, session, stamp_ms, ())
+        group.end_leftovers(stamp_ms)
+        await end_series(self._seams, group)
         if self._seams.at_once is None:
             for _, members in groupby(zip(group.readings, group.rules, strict=True), itemgetter(0)):
                 reading = RuleReading()
@@ -136,17 +152,6 @@ class RuleGroupActor:
         group.iterations += 1
         if group.restores and group.iterations >= RESTORED_AFTER:
             await self._restore()
-
-    async def _end(self, session: RuleSession, stamp_ms: int) -> None:
-        if isinstance(session, AlertingSession):
-            tell_standing(self._seams, self.group.spec, session, stamp_ms, ())
-        row = session.end(stamp_ms)
-        if row is None:
-            return
-        try:
-            await self._seams.writer.append(row)
-        except (OperatingError, ActorGone, AskTimeout) as error:
-            self._seams.log.error("ending the series of a removed rule failed", err=str(error))
 
     async def _evaluate_batch(
         self, batch: Batch, slot_ms: int, stamp_ms: int, at_once: trio.CapacityLimiter

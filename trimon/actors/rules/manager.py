@@ -10,14 +10,11 @@ from typing import Final
 
 import trio
 
-from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.pool import Pool
-from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
-from trimon.actors.rules.group import RuleGroupActor, tell_standing
+from trimon.actors.rules.group import RuleGroupActor, end_series, tell_standing
 from trimon.actors.rules.seams import RuleSeams
-from trimon.errors import OperatingError
 from trimon.records import dataclass
 from trimon.rules.alertsession import AlertingSession
 from trimon.rules.group import RuleGroup
@@ -129,22 +126,25 @@ class RuleManager:
             now_s = trio.current_time()
             due = [key for key, leaving in self._leaving.items() if leaving.due_s <= now_s]
             for key in due:
-                await self._end(self._leaving.pop(key))
+                if key in self._leaving:  # while another waited for the writer, an actor may have taken over
+                    await self._end(key)
 
-    async def _end(self, leaving: _LeavingGroup) -> None:
-        sessions = [*leaving.group.leftovers.values(), *leaving.group.rules]
-        for session in sessions:
+    async def _end(self, key: str) -> None:
+        """Ends the series of a removed group; those that storage refuses to end are offered again in an interval."""
+        leaving = self._leaving.pop(key)
+        group = leaving.group
+        for session in (*group.leftovers.values(), *group.rules):
             if isinstance(session, AlertingSession):
-                tell_standing(self._seams, leaving.group.spec, session, leaving.stamp_ms, ())
-        rows = [row for session in sessions if (row := session.end(leaving.stamp_ms)) is not None]
-        if not rows:
+                tell_standing(self._seams, group.spec, session, leaving.stamp_ms, ())
+        group.end_all(leaving.stamp_ms)
+        if await end_series(self._seams, group) or self.stopping:
             return
-        try:
-            await self._seams.writer.append(*rows)
-        except (OperatingError, ActorGone, AskTimeout) as error:
-            self._seams.log.error(
-                "ending the series of a removed group failed", group=leaving.group.spec.key, err=str(error)
-            )
+        successor = self.groups.get(key)
+        if successor is not None:  # it has come back meanwhile
+            successor.take_ends(group)
+        else:
+            leaving.due_s = trio.current_time() + group.spec.interval_ms / 1000
+            self._leaving[key] = leaving
 
     def inspect(self) -> Mapping[str, object]:
         """How many groups there are, and how many removed ones wait for their end."""
