@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
+import pytest
 import trio
 from trio.testing import MockClock
 
 from trimon.actors.kernel import ChildSpec, Group, Restart, tree
+from trimon.actors.kernel.place import task_at_work
 from trimon.actors.loop.lag import LagMonitor
 from trimon.actors.loop.watchdog import Watchdog
 from trimon.log import LogBuffer
@@ -80,6 +83,28 @@ def test_a_loop_that_waits_is_not_held() -> None:
         watchdog.stop()
 
     trio.run(main, clock=MockClock())
+    assert watchdog.count == 0
+
+
+def test_who_stops_the_watchdog_does_not_hold_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that begins as the watchdog is stopped finds the task that waits for its end, and tells nothing."""
+    looks = threading.Event()
+
+    def at_work(thread: int) -> object:
+        looks.set()
+        time.sleep(0.2)
+        return task_at_work(thread)
+
+    watchdog = Watchdog(LogBuffer())
+
+    async def main() -> None:
+        watchdog.start()
+        await trio.to_thread.run_sync(looks.wait, 5)
+        watchdog.stop()
+
+    monkeypatch.setattr("trimon.actors.loop.watchdog.task_at_work", at_work)
+    trio.run(main)
+    assert looks.is_set()
     assert watchdog.count == 0
 
 

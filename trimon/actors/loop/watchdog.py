@@ -89,12 +89,13 @@ class Watchdog:
                 if told:
                     self.stalls[-1] = replace(self.stalls[-1], held_s=round(now_s - since_s, 3))
                 else:
-                    told = self._tell(now_s - since_s, now_s)
+                    told = self._tell(stop, now_s - since_s, now_s)
 
-    def _tell(self, held_s: float, now_s: float) -> bool:
+    def _tell(self, stop: threading.Event, held_s: float, now_s: float) -> bool:
         """Keep and log who holds the loop; False when nobody does."""
         held = task_at_work(self._loop_thread)
-        if held is None:
+        # Whoever stops this thread waits for its end, in the middle of a step.
+        if held is None or stop.is_set():
             return False
         frame, task = held
         stack = tuple(
