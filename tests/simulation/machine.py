@@ -33,8 +33,10 @@ from trimon.actors.querying.gate import Queries
 from trimon.actors.rules.manager import RuleManager
 from trimon.actors.rules.seams import AlertingSeams, CatchUps, RuleSeams
 from trimon.actors.scraping.manager import JobConfig, ScrapeManager
+from trimon.actors.storage.actor import StorageActor
 from trimon.actors.storage.compactor import Compactor
-from trimon.actors.storage.writer import StorageActor, Writer, storage_mailbox
+from trimon.actors.storage.messages import storage_mailbox
+from trimon.actors.storage.writer import Writer
 from trimon.errors import OperatingError
 from trimon.log import LogBuffer
 from trimon.model.matcher import Matcher

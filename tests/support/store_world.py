@@ -15,7 +15,9 @@ from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.scraping.manager import JobConfig, ScrapeManager
-from trimon.actors.storage.writer import StorageActor, Writer, storage_mailbox
+from trimon.actors.storage.actor import StorageActor
+from trimon.actors.storage.messages import storage_mailbox
+from trimon.actors.storage.writer import Writer
 from trimon.fetch.request import FetchError, FetchRequest, Response
 from trimon.files import DiskFiles
 from trimon.log import LogBuffer

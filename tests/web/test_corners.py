@@ -13,7 +13,7 @@ from tests.support.asgi import Call
 from tests.support.web_world import web_world
 from tests.web.http.test_pipeline import FORM, NOW_S, PROTO, filled, write_body
 from tests.web.test_requests import API, asked
-from trimon.actors.storage.writer import NotReady
+from trimon.actors.storage.actor import NotReady
 from trimon.web.context import WebOptions
 
 FULL = WebOptions(enable_admin_api=True, enable_remote_write=True)

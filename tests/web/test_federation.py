@@ -16,7 +16,7 @@ from tests.support import protobuf
 from tests.support.asgi import Call
 from tests.support.oracle import recordings
 from tests.support.web_world import WebWorld, web_world
-from trimon.actors.storage.writer import NotReady
+from trimon.actors.storage.actor import NotReady
 from trimon.model.labels import Labels
 from trimon.model.sample import STALE_NAN
 from trimon.rules.alerting import AlertOrigin

@@ -13,7 +13,8 @@ from trio.testing import MockClock
 from tests.actors.rules.test_rules import KEY, keep_pushing, rules
 from tests.support.rule_world import RuleWorld, rule_world
 from trimon.actors.querying.gate import Queries
-from trimon.actors.storage.writer import Message, Writer
+from trimon.actors.storage.messages import Message
+from trimon.actors.storage.writer import Writer
 from trimon.model.rows import Appended, Row
 from trimon.query.language.errors import QueryError
 

@@ -17,7 +17,8 @@ from tests.support.store_world import until
 from trimon.actors.kernel.tree import find
 from trimon.actors.querying.gate import Queries
 from trimon.actors.rules.group import RuleGroupActor
-from trimon.actors.storage.writer import Message, Writer
+from trimon.actors.storage.messages import Message
+from trimon.actors.storage.writer import Writer
 from trimon.errors import OperatingError
 from trimon.model.rows import Appended
 

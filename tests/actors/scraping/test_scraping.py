@@ -16,7 +16,8 @@ from tests.support.store_world import World, until, world
 from trimon.actors.discovery.discovered import Discovered
 from trimon.actors.kernel.lifecycle import State
 from trimon.actors.scraping.target import CRASHED
-from trimon.actors.storage.writer import Message, Writer
+from trimon.actors.storage.messages import Message
+from trimon.actors.storage.writer import Writer
 from trimon.errors import OperatingError
 from trimon.fetch.request import FetchError
 from trimon.memory.bodies import FIRST_AT_ONCE

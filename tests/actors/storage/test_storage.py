@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from tests.storage.conftest import first_row, series
 from tests.support.store_world import world
-from trimon.actors.storage.writer import APPEND_FAILED, CALM_S, REPEATED_INTERVAL_S
+from trimon.actors.storage.actor import APPEND_FAILED, CALM_S, REPEATED_INTERVAL_S
 from trimon.errors import OperatingError
 from trimon.model.rows import Row
 

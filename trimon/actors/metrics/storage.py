@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal, TypeAlias
 
+from trimon.actors.storage.actor import StorageActor
 from trimon.actors.storage.compactor import CompactionCounts, Compactor
-from trimon.actors.storage.writer import StorageActor
 from trimon.selfmetrics import MetricFamily
 from trimon.storage.exemplars import ExemplarStore
 from trimon.storage.figures import StoreFigures

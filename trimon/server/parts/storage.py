@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from trimon.actors.metrics.storage import storage_metrics, writer_metrics
+from trimon.actors.storage.actor import StorageActor
 from trimon.actors.storage.compactor import Compactor
-from trimon.actors.storage.writer import StorageActor, Writer, storage_mailbox
+from trimon.actors.storage.messages import storage_mailbox
+from trimon.actors.storage.writer import Writer
 from trimon.config.storage import RetentionConfig, StorageConfig
 from trimon.server.settings import Seams, Settings
 from trimon.storage.options import StoreLimits

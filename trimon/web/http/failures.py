@@ -5,7 +5,7 @@ from __future__ import annotations
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.reply import ActorGone
-from trimon.actors.storage.writer import NotReady
+from trimon.actors.storage.actor import NotReady
 from trimon.errors import OperatingError, UserError
 from trimon.offload import ThreadsShort
 from trimon.query.language.errors import MemoryFull, QueryError

@@ -20,7 +20,8 @@ from hypercorn.protocol.http_stream import HTTPStream
 
 from tests.support.collector import uncollected
 from trimon.actors.kernel.report import CrashReports
-from trimon.web.http.wire.connection import ConnectionWatch, ServerConnection
+from trimon.web.http.wire.connection import ServerConnection
+from trimon.web.http.wire.connectionwatch import ConnectionWatch
 from trimon.web.http.wire.departure import Departure
 from trimon.web.http.wire.exchange import Exchange
 from trimon.web.http.wire.listening import bind
