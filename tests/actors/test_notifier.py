@@ -11,12 +11,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from trimon.actors.alertsender import NotifierSettings
 from trimon.actors.discovery.discovered import Discovered
 from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.spec import ChildSpec, Restart
-from trimon.actors.notifier import Notifier, NotifierSettings, notifier_mailbox
+from trimon.actors.notifier import Notifier, notifier_mailbox
 from trimon.config import load_text
 from trimon.config.alerting import AlertingConfig
 from trimon.fetch.request import FetchError, FetchRequest, Response

@@ -20,7 +20,8 @@ from trio.testing import MockClock
 from tests.support.oracle import recordings
 from tests.support.protobuf import varint
 from tests.support.store_world import World, world
-from trimon.actors.scraping.manager import Discovered, JobConfig
+from trimon.actors.scraping.manager import Discovered
+from trimon.actors.scraping.scrapepool import JobConfig
 from trimon.config.load import load_text
 from trimon.config.scrape import ScrapeConfig
 from trimon.fetch.http1 import ResponseReader

@@ -32,7 +32,8 @@ from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.querying.gate import Queries
 from trimon.actors.rules.manager import RuleManager
 from trimon.actors.rules.seams import AlertingSeams, CatchUps, RuleSeams
-from trimon.actors.scraping.manager import JobConfig, ScrapeManager
+from trimon.actors.scraping.manager import ScrapeManager
+from trimon.actors.scraping.scrapepool import JobConfig
 from trimon.actors.storage.actor import StorageActor
 from trimon.actors.storage.compactor import Compactor
 from trimon.actors.storage.messages import storage_mailbox

@@ -14,7 +14,8 @@ from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.spec import ChildSpec, Restart
-from trimon.actors.scraping.manager import JobConfig, ScrapeManager
+from trimon.actors.scraping.manager import ScrapeManager
+from trimon.actors.scraping.scrapepool import JobConfig
 from trimon.actors.storage.actor import StorageActor
 from trimon.actors.storage.messages import storage_mailbox
 from trimon.actors.storage.writer import Writer

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from trimon import limits
-from trimon.actors.scraping.manager import JobConfig
+from trimon.actors.scraping.scrapepool import JobConfig
 from trimon.config.dump import fingerprint
 from trimon.config.globals import KEEP_KNOWN, PROTOCOLS, PROTOCOLS_PROTO_FIRST
 from trimon.config.scrape import ScrapeConfig

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Final
 
-from trimon.actors.notifier import NotifierSettings
+from trimon.actors.alertsender import NotifierSettings
 from trimon.actors.remotewrite.manager import KeptBounds
 from trimon.clock import Clock
 from trimon.discovery.registry import Registry

@@ -16,7 +16,7 @@ from trimon.actors.querying.backends import QueryBackends
 from trimon.actors.querying.gate import Queries
 from trimon.actors.receivers.pushgroups import PushGroups
 from trimon.actors.rules.history import AlertHistory
-from trimon.actors.scraping.manager import ScrapePool
+from trimon.actors.scraping.scrapepool import ScrapePool
 from trimon.actors.storage.writer import Writer
 from trimon.clock import Clock, WallClock
 from trimon.config.otlp import OtlpConfig

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
-from trimon.actors.notifier import Notifier, SenderCounts
+from trimon.actors.alertsender import SenderCounts
+from trimon.actors.notifier import Notifier
 from trimon.selfmetrics import MetricFamily
 
 _COUNTERS: Final[tuple[tuple[str, str, Callable[[SenderCounts], float]], ...]] = (

@@ -9,7 +9,8 @@ from trimon.actors.kernel.report import CrashReports
 from trimon.actors.logfiles import LineFiles
 from trimon.actors.querying.gate import Queries
 from trimon.actors.querying.querylog import QueryLog
-from trimon.actors.scraping.manager import ScrapeManager, ScrapePool
+from trimon.actors.scraping.manager import ScrapeManager
+from trimon.actors.scraping.scrapepool import ScrapePool
 from trimon.selfmetrics import MetricFamily
 
 

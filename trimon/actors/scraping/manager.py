@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
 from typing import Final
 
 import trio
@@ -21,13 +20,13 @@ from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.logfiles import LineFiles
 from trimon.actors.loop.alarms import Alarms
 from trimon.actors.memory import ProcessMemory
+from trimon.actors.scraping.scrapepool import JobConfig, PoolCounts, ScrapePool, ScrapeTimes
 from trimon.actors.scraping.target import CRASHED, TargetActor
-from trimon.actors.scraping.targetbuilding import BuiltTargets, TargetBuilder
+from trimon.actors.scraping.targetbuilding import BuiltTargets
 from trimon.actors.scraping.turns import Turns, head_start
 from trimon.actors.storage.writer import Writer
 from trimon.clock import Clock
 from trimon.errors import OperatingError
-from trimon.fetch.request import Fetch
 from trimon.gotext.times import format_go_duration
 from trimon.log import Log
 from trimon.memory.bodies import BodyMemory
@@ -36,69 +35,13 @@ from trimon.model.rows import Row, SampleBatch
 from trimon.offload import Offload
 from trimon.records import dataclass
 from trimon.redaction import masked_url
-from trimon.scrape.options import PoolOptions
 from trimon.scrape.outcome import ScrapeCounts
 from trimon.scrape.session import ScrapeSession
-from trimon.scrape.target import DroppedTarget, Target
-from trimon.selfmetrics import WIDE_QUANTILES, SelfMetrics
+from trimon.scrape.target import Target
+from trimon.selfmetrics import SelfMetrics
 
 # A pool of more discovered targets than this is built in a thread.
 BUILD_INLINE_MAX: Final = 200
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class JobConfig:
-    """One job as configured: the engine's options, a digest of everything, and how to reach its targets."""
-
-    options: PoolOptions
-    version: str
-    fetch: Callable[[], Fetch]
-    failure_log: str = ""
-    """File for a line about every failed scrape."""
-
-
-@dataclass(slots=True)
-class ScrapePool:
-    """A running job: its pool and what the targets page shows."""
-
-    config: JobConfig
-    pool: Pool[str]
-    sessions: dict[str, ScrapeSession] = field(default_factory=dict)
-    targets: dict[str, Target] = field(default_factory=dict)
-    dropped: list[DroppedTarget] = field(default_factory=list)
-    dropped_count: int = 0
-    errors: list[str] = field(default_factory=list)
-    label_sets: tuple[Mapping[str, str], ...] = ()
-    syncs: int = 0
-    sync_failures: int = 0
-    builder: TargetBuilder = field(default_factory=TargetBuilder)
-
-
-@dataclass(slots=True)
-class PoolCounts:
-    """What happened to the pools since the start."""
-
-    created: int = 0
-    reloads: int = 0
-    target_limit_exceeded: int = 0
-
-
-class ScrapeTimes:
-    """How long syncs take, by job, and how long it is from scrape to scrape, by interval."""
-
-    def __init__(self, metrics: SelfMetrics) -> None:
-        self.sync_s = metrics.summary(
-            "prometheus_target_sync_length_seconds",
-            "Actual interval to sync the scrape pool.",
-            ("scrape_job",),
-            WIDE_QUANTILES,
-        )
-        self.interval_s = metrics.summary(
-            "prometheus_target_interval_length_seconds",
-            "Actual intervals between scrapes.",
-            ("interval",),
-            WIDE_QUANTILES,
-        )
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from trimon.actors.notifier import NotifierSettings
+from trimon.actors.alertsender import NotifierSettings
 from trimon.actors.remotewrite.manager import KeptBounds
 from trimon.cli.server.commandline import ServerFlags, read_value, shown_value
 from trimon.cli.server.flags import BY_NAME, FLAGS, STRICT

@@ -9,7 +9,8 @@ from trimon.actors.discovery.manager import DiscoveryManager
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.scraping import scrape_metrics
-from trimon.actors.scraping.manager import ScrapeManager, ScrapeTimes
+from trimon.actors.scraping.manager import ScrapeManager
+from trimon.actors.scraping.scrapepool import ScrapeTimes
 from trimon.model.labels import labels_of
 from trimon.scrape.target import schedule_seed
 from trimon.server.configuration import CurrentConfiguration

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Final
 
 from trimon import limits
-from trimon.actors.scraping.manager import ScrapePool
+from trimon.actors.scraping.scrapepool import ScrapePool
 from trimon.config.differences import Difference, differences
 from trimon.config.discovery.static import StaticConfig
 from trimon.config.scrape import ScrapeConfig

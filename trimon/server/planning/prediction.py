@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from trimon.actors.scraping.manager import ScrapePool
+from trimon.actors.scraping.scrapepool import ScrapePool
 from trimon.config.relabel import RelabelConfig
 from trimon.errors import TrimonError
 from trimon.records import dataclass

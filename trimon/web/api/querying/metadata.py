@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from trimon.actors.scraping.manager import ScrapePool
+from trimon.actors.scraping.scrapepool import ScrapePool
 from trimon.errors import UserError
 from trimon.model.matcher import Matcher
 from trimon.model.ordering import sorted_in_slices

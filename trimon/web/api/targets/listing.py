@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import orjson
 
-from trimon.actors.scraping.manager import ScrapePool
+from trimon.actors.scraping.scrapepool import ScrapePool
 from trimon.config.dump import section_yaml
 from trimon.config.model import show_model
 from trimon.config.relabel import RelabelConfig

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import trio
 
-from trimon.actors.scraping.manager import ScrapePool
+from trimon.actors.scraping.scrapepool import ScrapePool
 from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
 from trimon.gotext.times import json_time

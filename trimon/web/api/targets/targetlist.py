@@ -17,7 +17,7 @@ from typing import Final, TypeAlias, TypeVar
 import orjson
 import trio
 
-from trimon.actors.scraping.manager import ScrapePool
+from trimon.actors.scraping.scrapepool import ScrapePool
 from trimon.gotext.times import json_time
 from trimon.model.labels import Labels
 from trimon.records import dataclass
