@@ -11,6 +11,8 @@ import trio
 from trimon.actors.memory import (
     LOOK_S,
     TRIM_BYTES,
+    TRIM_GROWN_BYTES,
+    TRIM_GROWN_S,
     TRIM_QUIET_S,
     UNUSED_S,
     MemoryMonitor,
@@ -214,6 +216,27 @@ async def test_what_caches_held_goes_to_the_system_when_nobody_asks(
         await trio.sleep(UNUSED_S + TRIM_QUIET_S + 2)
         assert world.memory.unused_bytes == TRIM_BYTES
         assert len(world.trims) == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_nobody_gave_back_goes_to_the_system(autojump_clock: trio.testing.MockClock) -> None:
+    """A process that has grown tells its allocator, once a minute while it grows on, and not when it stays as it is."""
+    del autojump_clock
+    world = World()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.monitor.run)
+        await trio.sleep(TRIM_GROWN_S)
+        world.used_bytes += TRIM_GROWN_BYTES - 1
+        await trio.sleep(3 * TRIM_GROWN_S)
+        assert world.trims == []
+        world.used_bytes += 1
+        await trio.sleep(3 * TRIM_GROWN_S)
+        assert len(world.trims) == 1
+        world.trims.clear()
+        for _ in range(40):
+            world.used_bytes += TRIM_GROWN_BYTES // 4
+            await trio.sleep(10)
+        assert 5 <= len(world.trims) <= 7
         nursery.cancel_scope.cancel()
 
 

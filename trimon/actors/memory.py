@@ -30,6 +30,10 @@ TRIM_BYTES: Final = 32 * 2**20
 TRIM_QUIET_S: Final = 1.5
 TRIM_S_MAX: Final = 15.0
 TRIM_PRESSED_S: Final = 5.0
+# Not all that is freed had an owner who gives it back: answers that nobody read, objects. So the allocator is told, too, when
+# the process has grown by so much since it was as small as it has been since the last time, once a minute at the most.
+TRIM_GROWN_BYTES: Final = 16 * 2**20
+TRIM_GROWN_S: Final = 60.0
 FORGET_S: Final = 300.0
 # Whose new series are refused is told again after so long.
 TOLD_AGAIN_S: Final = 3600.0
@@ -118,6 +122,9 @@ class MemoryMonitor:
         # since when there is enough to be trimmed
         self._due_s = math.inf
         self._highest_bytes = 0
+        # the least since what was freed went back
+        self._lowest_bytes: float = math.inf
+        self._used_bytes = 0
         self._quiet_until_s = 0.0
         # who was told of, and when
         self._told: dict[str, float] = {}
@@ -163,6 +170,8 @@ class MemoryMonitor:
         memory, store = self._memory, self._store
         used_bytes = memory.used_bytes()
         self._highest_bytes = max(self._highest_bytes, used_bytes)
+        self._lowest_bytes = min(self._lowest_bytes, used_bytes)
+        self._used_bytes = used_bytes
         budget_bytes = memory.plan.budget_bytes
         pressure = next((step for step, part in STEPS if used_bytes >= part * budget_bytes), Pressure.NONE)
         self._change(pressure, used_bytes)
@@ -216,7 +225,8 @@ class MemoryMonitor:
         given_bytes, since_s = memory.given_bytes, now_s - self._trimmed_s
         if given_bytes != self._given_bytes:
             self._given_bytes, self._given_s = given_bytes, now_s
-        if given_bytes - self._trimmed_bytes >= TRIM_BYTES:
+        has_grown = self._used_bytes - self._lowest_bytes >= TRIM_GROWN_BYTES and since_s >= TRIM_GROWN_S
+        if has_grown or given_bytes - self._trimmed_bytes >= TRIM_BYTES:
             self._due_s = min(self._due_s, now_s)
             return now_s - self._given_s >= TRIM_QUIET_S or now_s - self._due_s >= TRIM_S_MAX
         return memory.pressure > Pressure.NONE and since_s >= TRIM_PRESSED_S
@@ -226,6 +236,7 @@ class MemoryMonitor:
         self._due_s = math.inf
         self._memory.trims += 1
         await self._offload.run(self._release)
+        self._lowest_bytes = math.inf
 
     def inspect(self) -> Mapping[str, object]:
         """The pressure and what there is."""

@@ -162,14 +162,17 @@ def apparent(histogram: FloatHistogram) -> Ordered:
 
 
 def ordered(histogram: FloatHistogram) -> Ordered:
-    """Negative buckets from the lowest, the zero bucket, positive buckets; empty ones are left out."""
+    """Negative buckets from the lowest, the zero bucket, positive buckets; empty ones are left out.
+
+    So is a zero bucket of less than nothing, as a difference may have; buckets beside it stay.
+    """
     positive, negative = histogram.positive.compact(), histogram.negative.compact()
     low, high = bounds(histogram, positive)
     if histogram.custom:
         return Ordered(low, high, positive.counts, -1)
     near, far = bounds(histogram, negative)
     edge = histogram.zero_threshold
-    middle = histogram.zero_count != 0
+    middle = histogram.zero_count > 0
     return Ordered(
         np.concatenate([-far[::-1], [-edge] if middle else [], low]),
         np.concatenate([-near[::-1], [edge] if middle else [], high]),

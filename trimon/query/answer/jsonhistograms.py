@@ -54,7 +54,8 @@ class HistogramTexts:
         buckets = np.flatnonzero(part >= Part.ZERO)
         heads = self._heads(begin + buckets, table.layouts[layout])
         counts = numbers[:, buckets]
-        filled = counts != 0
+        zero = part[buckets] == Part.ZERO
+        filled = np.where(zero, counts > 0, counts != 0)
         texts = iter(self._format_values(counts[filled])) if filled.any() else iter(())
         for count, total, there in zip(*figures, filled, strict=True):
             shown = ",".join([f'{heads[at]}{next(texts)}"]' for at in np.flatnonzero(there).tolist()])

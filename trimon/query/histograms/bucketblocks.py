@@ -96,10 +96,14 @@ def _block(
     places = starts[:, None] + np.arange(size)
     lower, upper, low_logs, high_logs = edges[:, places]
     zero = table.part[places] == Part.ZERO
+    counts = matrix.values[places]
+    middle = counts[zero]
+    if not (middle >= 0).all():
+        counts[zero] = np.where(middle > 0, middle, 0.0)  # less than nothing is left out, as of one histogram
     return BucketBlock(
         rows, custom, lower, upper, low_logs, high_logs,
         np.where(zero.any(axis=1), zero.argmax(axis=1), -1),
-        matrix.values[places],
+        counts,
         None if matrix.stored is None else matrix.stored[places],
         matrix.kinds[rows] == table.layout[begins][:, None],
     )  # fmt: skip

@@ -6,6 +6,7 @@ import math
 from enum import Enum
 
 import numpy as np
+import numpy.typing as npt
 
 from trimon.model.histogram import FloatHistogram, Ordered, apparent
 
@@ -33,13 +34,13 @@ def quantile(wanted: float, histogram: FloatHistogram) -> tuple[float, Note | No
     if unknown or wanted < 0.5:
         rank = wanted * histogram.count
         running = np.cumsum(buckets.counts)
-        at = min(int(np.searchsorted(running, rank, side="left")), len(running) - 1)
+        at = _first_reaching(running, rank)
         reached = min(float(running[at]), histogram.count)
         inside = rank - (reached - float(buckets.counts[at]))
     else:
         rank = (1 - wanted) * histogram.count
         running = np.cumsum(buckets.counts[::-1])
-        back = min(int(np.searchsorted(running, rank, side="left")), len(running) - 1)
+        back = _first_reaching(running, rank)
         at = len(running) - 1 - back
         reached = min(float(running[back]), histogram.count)
         inside = reached - rank
@@ -55,6 +56,12 @@ def quantile(wanted: float, histogram: FloatHistogram) -> tuple[float, Note | No
     if reached < rank:
         return upper, note
     return _interpolated(histogram, lower, upper, inside / float(buckets.counts[at])), note
+
+
+def _first_reaching(running: npt.NDArray[np.float64], rank: float) -> int:
+    """The first place of a sum that reaches the rank, the last where none does; sums fall where buckets are below zero."""
+    reaches = running >= rank
+    return int(reaches.argmax()) if reaches.any() else len(running) - 1
 
 
 def _effective(histogram: FloatHistogram, buckets: Ordered, at: int) -> tuple[float, float]:

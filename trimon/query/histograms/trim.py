@@ -91,7 +91,7 @@ def _rebuilt(histogram: FloatHistogram, kept: np.ndarray, total: float, zero: in
         histogram,
         count=float(kept.sum()),
         sum=total,
-        zero_count=float(kept[zero]) if zero >= 0 else 0.0,
+        zero_count=float(kept[zero]) if zero >= 0 else histogram.zero_count,
         negative=Buckets(negative.index, kept[: len(negative)][::-1].copy()),
         positive=Buckets(positive.index, kept[first_positive:].copy()),
     ).compact()

@@ -72,7 +72,7 @@ def sum_of_objects(
             try:
                 total = combined(members, mean=op == "avg")
             except IncompatibleError:
-                said.add(("warn-for", EXPONENTIAL_AND_CUSTOM))
+                said.add(("warn-name", EXPONENTIAL_AND_CUSTOM))
                 failed[group, step] = True
                 continue
             if total.reconciled:

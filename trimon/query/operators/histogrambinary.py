@@ -20,11 +20,13 @@ _NAMES: Final = {"+": "addition", "-": "subtraction"}
 
 @dataclass(slots=True)
 class PairResult:
-    """Samples of pairs that hold a histogram: float values, histograms, and where the result is kept."""
+    """Samples of pairs that hold a histogram: float values, histograms, where the result is kept, and where there is none."""
 
     values: Matrix
     cells: Cells
     kept: Mask
+    void: Mask
+    """Pairs for which the operator means nothing: they are as if they had not met."""
     notes: set[tuple[str, str]] = field(default_factory=set)
 
 
@@ -98,13 +100,17 @@ def combine(
 ) -> PairResult:
     """Go through the wanted cells of two sides of equal shape; cells without a result are not kept."""
     out = PairResult(
-        np.zeros(wanted.shape), np.full(wanted.shape, None, np.object_), np.zeros(wanted.shape, np.bool_)
+        np.zeros(wanted.shape),
+        np.full(wanted.shape, None, np.object_),
+        np.zeros(wanted.shape, np.bool_),
+        np.zeros(wanted.shape, np.bool_),
     )
     for row, step in zip(*np.nonzero(wanted), strict=True):
         a = _sample(left, row, step)
         b = _sample(right, row, step)
         found = pair_value(op, a, b, out.notes, return_bool=return_bool)
         if found is None:
+            out.void[row, step] = True
             continue
         value, holds = found
         out.kept[row, step] = holds

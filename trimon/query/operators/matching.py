@@ -117,10 +117,9 @@ class MatchOperator(Operator):
         context.budget.take_bytes(len(pairs.left) * steps * _CELL_BYTES, "matched series")
         if len(pairs.left) == 0:
             return Vector.empty(steps)
-        if self.matching.cardinality is MatchCardinality.ONE_TO_ONE:
-            _check_one_to_one(pairs, present, count)
         if left.has_histograms or right.has_histograms or self.op in TRIMS:
-            return self._with_histograms(context, left, right, pairs, present)
+            return self._with_histograms(context, left, right, pairs, present, count)
+        self._check_one_to_one(pairs, present, count)
         values, kept = self._values(context, left, right, pairs, present)
         return self._labelled(context, left, right, pairs, values, present, kept)
 
@@ -177,6 +176,18 @@ class MatchOperator(Operator):
             np.concatenate([shown for _, shown in parts]),
         )
 
+    def _check_one_to_one(self, pairs: RowPairs, present: Mask, count: int) -> None:
+        """QueryError where two pairs of a match group are present at a step, and no side is said to have many."""
+        if (
+            self.matching.cardinality is not MatchCardinality.ONE_TO_ONE
+            or np.bincount(pairs.code, minlength=count).max() <= 1
+        ):
+            return
+        order = np.argsort(pairs.code, kind="stable")
+        _, bounds = np.unique(pairs.code[order], return_index=True)
+        if (np.add.reduceat(present[order], bounds, axis=0, dtype=np.int32) > 1).any():
+            raise QueryError(_MANY_TO_ONE)
+
     def _values(
         self, context: QueryContext, left: Vector, right: Vector, pairs: RowPairs, present: Mask
     ) -> tuple[Matrix, Mask]:
@@ -200,7 +211,13 @@ class MatchOperator(Operator):
         return a, present & true
 
     def _with_histograms(
-        self, context: QueryContext, left: Vector, right: Vector, pairs: RowPairs, present: Mask
+        self,
+        context: QueryContext,
+        left: Vector,
+        right: Vector,
+        pairs: RowPairs,
+        present: Mask,
+        count: int,
     ) -> Vector:
         """The result where a side has histograms: columns where they can, objects for the rest."""
         columns = self._columns(left, right, pairs, present)
@@ -216,6 +233,8 @@ class MatchOperator(Operator):
             kept = kept & ~wanted
         outcome = combine(self.op, sides[0], sides[1], wanted, return_bool=self.return_bool)
         announce(context.annotations, outcome, self._start)
+        present = present & ~outcome.void
+        self._check_one_to_one(pairs, present, count)
         values = np.where(wanted, outcome.values, values)
         found: HistogramMatrix | Cells = outcome.cells
         if columns is not None:
@@ -343,15 +362,6 @@ def matching_pairs(mine: Index, theirs: Index, count: int) -> RowPairs:
     left = np.repeat(np.arange(len(mine)), matches)
     within = np.arange(len(left)) - np.repeat(np.cumsum(matches) - matches, matches)
     return RowPairs(left, order[np.repeat(starts[mine], matches) + within], mine[left])
-
-
-def _check_one_to_one(pairs: RowPairs, present: Mask, count: int) -> None:
-    if np.bincount(pairs.code, minlength=count).max() <= 1:
-        return
-    order = np.argsort(pairs.code, kind="stable")
-    _, bounds = np.unique(pairs.code[order], return_index=True)
-    if (np.add.reduceat(present[order], bounds, axis=0, dtype=np.int32) > 1).any():
-        raise QueryError(_MANY_TO_ONE)
 
 
 def format_set(labels: Labels) -> str:

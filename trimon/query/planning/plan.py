@@ -267,7 +267,7 @@ class Planner:
                 expr.grouping,
                 without=expr.without,
                 param_start=start,
-                start=expr.expr.start,
+                start=expr.start,
             )
         return AggregateOperator(
             expr.op,

@@ -61,7 +61,7 @@ def smoothed_instant(row: HistogramRow, ref_ms: int, lookback_ms: int, notes: No
     try:
         return interpolated(before, after, fraction, counter=counter)
     except IncompatibleError:
-        notes.add(("warn-for", EXPONENTIAL_AND_CUSTOM))
+        notes.add(("warn-name", EXPONENTIAL_AND_CUSTOM))
         return None
 
 
@@ -137,7 +137,7 @@ def _smoothed(
             # A reset between the first two is already in the interpolated value.
             resets[0] = False
     except IncompatibleError:
-        notes.add(("warn-for", EXPONENTIAL_AND_CUSTOM))
+        notes.add(("warn-name", EXPONENTIAL_AND_CUSTOM))
         return None
     return _difference(function, points, resets, original, range_ms, notes)
 
@@ -158,7 +158,7 @@ def _difference(
     if not counter and (hints[0] is not ResetHint.GAUGE or hints[-1] is not ResetHint.GAUGE):
         notes.add(("warn-name", NOT_GAUGE))
     if any(point.custom != original[0].custom for point in original):
-        notes.add(("warn-for", EXPONENTIAL_AND_CUSTOM))
+        notes.add(("warn-name", EXPONENTIAL_AND_CUSTOM))
         return None
     result = added(points[-1], points[0], subtract=True).histogram
     if counter:

@@ -33,7 +33,7 @@ from trimon.records import dataclass
 WindowSample = float | FloatHistogram
 MIXED: Final = "encountered a mix of histograms and floats"
 EXPONENTIAL_AND_CUSTOM: Final = (
-    "vector contains a mix of histograms with exponential and custom buckets schemas"
+    "vector contains a mix of histograms with exponential and custom buckets schemas for metric name"
 )
 NOT_COUNTER: Final = "this native histogram metric is not a counter:"
 NOT_GAUGE: Final = "this native histogram metric is not a gauge:"
@@ -93,7 +93,7 @@ def _increase(window: Window, *, counter: bool) -> FloatHistogram | None:
         first = FloatHistogram(points[1].schema, custom_values=points[1].custom_values)
     inner = points[1:-1] if counter else []
     if any(point.custom != first.custom for point in (*inner, last)):
-        window.notes.add(("warn-for", EXPONENTIAL_AND_CUSTOM))
+        window.notes.add(("warn-name", EXPONENTIAL_AND_CUSTOM))
         return None
     if not counter and ends != (ResetHint.GAUGE, ResetHint.GAUGE):
         window.notes.add(("warn-name", NOT_GAUGE))
@@ -170,7 +170,7 @@ def _last_two(window: Window, *, counter: bool, use_starts: bool) -> WindowSampl
         try:
             difference = added(after, before, subtract=True)
         except IncompatibleError:
-            window.notes.add(("warn-for", EXPONENTIAL_AND_CUSTOM))
+            window.notes.add(("warn-name", EXPONENTIAL_AND_CUSTOM))
             return None
         if difference.reconciled:
             window.notes.add(("info", RECONCILED + "subtraction"))
@@ -189,7 +189,7 @@ def _summed(window: Window, *, mean: bool) -> WindowSample | None:
     try:
         total = combined(points, mean=mean)
     except IncompatibleError:
-        window.notes.add(("warn-for", EXPONENTIAL_AND_CUSTOM))
+        window.notes.add(("warn-name", EXPONENTIAL_AND_CUSTOM))
         return None
     if total.reconciled:
         window.notes.add(("info", RECONCILED + "aggregation"))

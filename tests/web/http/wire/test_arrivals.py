@@ -41,6 +41,18 @@ CHUNKED = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         (CHUNKED, Phase.BODY),
         (CHUNKED + b"1\r\nx\r\n", Phase.BODY),
         (CHUNKED + b"1\r\nx\r\n0\r\n\r\n", None),
+        (CHUNKED + b"1\r\nx\r\n0;a=b\r\n\r\n", None),
+        (CHUNKED + b"1\r\nx\r\n0\r\n", Phase.BODY),
+        (CHUNKED + b"1\r\nx\r\n0\r\nX-A: 1\r\n", Phase.BODY),
+        (CHUNKED + b"1\r\nx\r\n0\r\nX-A: 1\r\n\r\n", None),
+        (CHUNKED + b"1\r\nx\r\n0\r\n\r\n" + GET, None),
+        (CHUNKED + b"7\r\n0\r\n\r\nab\r\n", Phase.BODY),
+        (CHUNKED + b"7\r\n0\r\n\r\n", Phase.BODY),
+        (CHUNKED + b"FF\r\n0\r\n\r\n", Phase.BODY),
+        (CHUNKED + b"1", Phase.BODY),
+        (CHUNKED + b"zz\r\n", None),
+        (CHUNKED + b"1\nx\n0\n\n", None),
+        (CHUNKED + b"1\r\nx\r\n" * 100, None),
         (b"x" * LOOK_BYTES, None),
     ],
 )
@@ -49,7 +61,13 @@ def test_what_a_connection_waits_for(data: bytes, phase: Phase | None) -> None:
     assert lacks(data) is phase
 
 
-@given(st.binary(max_size=200) | st.binary(max_size=50).map(lambda junk: POST[:30] + junk + POST[30:]))
+@given(
+    st.binary(max_size=200)
+    | st.binary(max_size=50).map(lambda junk: POST[:30] + junk + POST[30:])
+    | st.lists(st.sampled_from([b"1", b"x", b"0", b"\r\n", b"\n", b";", b"f"]), max_size=30).map(
+        lambda parts: CHUNKED + b"".join(parts)
+    )
+)
 def test_no_beginning_is_too_odd(data: bytes) -> None:
     """Whatever comes, a decision is made."""
     assert lacks(data) in {None, Phase.HEAD, Phase.BODY}

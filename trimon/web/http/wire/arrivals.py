@@ -35,7 +35,9 @@ _HEAD_END: Final = re.compile(rb"\n\r?\n")
 _FRAMING: Final = re.compile(
     rb"\n(content-length|transfer-encoding|expect)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE
 )
-_LAST_CHUNK: Final = b"0\r\n\r\n"
+_CHUNK: Final = re.compile(rb"([0-9a-f]{1,8})(?:[ \t]*;[^\r\n]*)?\r\n", re.IGNORECASE)
+# Of more chunks nobody looks for the last one: each look begins anew.
+_CHUNKS_MAX: Final = 64
 
 
 def lacks(data: bytes) -> Phase | None:
@@ -54,12 +56,28 @@ def lacks(data: bytes) -> Phase | None:
         if place or (name == b"transfer-encoding" and value.lower() != b"chunked"):
             return None  # its head will be refused
         if name == b"transfer-encoding":
-            whole = data.endswith(_LAST_CHUNK)
+            whole = _has_last_chunk(data, end.end())
         elif not value.isdigit() or len(value) > 10 or int(value) > limits.REQUEST_FORM_BYTES_MAX:
             return None  # its head may be answer enough
         else:
             whole = came_bytes >= min(int(value), LOOK_BYTES - end.end())
     return None if whole else Phase.BODY
+
+
+def _has_last_chunk(data: bytes, at: int) -> bool:
+    """Whether a body in chunks that begins there is whole, or is none: its server has to say so."""
+    for _ in range(_CHUNKS_MAX):
+        line = _CHUNK.match(data, at)
+        if line is None:
+            return data.find(b"\n", at) >= 0
+        size_bytes = int(line[1], 16)
+        if not size_bytes:
+            # fields may follow, and end with an empty line
+            return data.startswith(b"\r\n", line.end()) or data.find(b"\r\n\r\n", line.end()) >= 0
+        at = line.end() + size_bytes + 2
+        if at > len(data):
+            return False
+    return True
 
 
 def _has_sent(accepted: socket.socket) -> bool:
