@@ -62,10 +62,18 @@ _ESCAPED_USERINFO = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*:[^/?#]*%40")
 _PARAMETER = re.compile(r"(?P<before>[?&;])(?P<name>[^?=&;#\s]+)=(?P<value>[^&;#\s]+)")
 
 
-@lru_cache(maxsize=4096)
 def looks_secret(name: str) -> bool:
     """Whether a value of this name is likely to be a secret (`__meta_docker_container_label_db_password`)."""
+    # A long one is no name that comes again, and would only fill memory.
+    return _known(name) if len(name) <= _KNOWN_CHARACTERS_MAX else _is_secret(name)
+
+
+def _is_secret(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None and _ABOUT.search(name) is None
+
+
+_KNOWN_CHARACTERS_MAX: Final = 128
+_known = lru_cache(maxsize=4096)(_is_secret)
 
 
 def masked_url(url: str) -> str:

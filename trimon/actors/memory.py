@@ -78,6 +78,8 @@ class ProcessMemory:
     """What the kernel counts of what the limit is about."""
     kept: KeptBodies = field(default_factory=lambda: KeptBodies(0))
     """Bodies of last scrapes."""
+    forget_texts: Callable[[], object] = bool
+    """Gives back what is remembered of the texts of queries."""
     pressure: Pressure = Pressure.NONE
     trims: int = 0
     unused_bytes: int = 0
@@ -190,6 +192,7 @@ class MemoryMonitor:
             memory.pressed_s[pressure] = memory.pressed_s.get(pressure, 0.0) + LOOK_S
             self._store.shed_caches()
             memory.kept.clear()
+            memory.forget_texts()
         was, memory.pressure = memory.pressure, pressure
         memory.series.is_pressed = pressure >= Pressure.SERIES
         memory.queries.is_closed = pressure >= Pressure.EXPENSIVE_QUERIES

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
+from functools import partial
 from itertools import chain
 from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from trimon.memory.texts import TextCache
 from trimon.model.snapshot import NotFetched, Snapshot
 from trimon.model.table import LabelTable
 from trimon.query.answer.result import QueryResult, RangeSamples
@@ -29,6 +30,7 @@ from trimon.query.execution.run import run
 from trimon.query.execution.stats import QueryStats
 from trimon.query.execution.values import Ranges, Scalar, TextValue, Value, Vector
 from trimon.query.histograms.framecells import with_objects
+from trimon.query.language import selectors
 from trimon.query.language.astjson import ast_data
 from trimon.query.language.checker import Checker, type_of
 from trimon.query.language.errors import ParseError, QueryError
@@ -50,6 +52,8 @@ if sys.getrecursionlimit() < _RECURSION:
 
 # Characters. Dashboards ask the same short queries again and again; long ones would only fill memory.
 REMEMBERED_MAX: Final = 8192
+# Of all that are remembered: a tree takes some 70 bytes a character, and 200 where there is nothing but operators.
+_TREES_CHARACTERS_MAX: Final = 128 * 1024
 # Characters of a text that nobody waits for while it is parsed: nothing but operators takes some 5 µs each.
 QUICK_MAX: Final = 2048
 # What a sample of a range vector takes on its way into the result, where all are shown and where some are picked.
@@ -62,13 +66,28 @@ def _parse(text: str, features: frozenset[str]) -> Expr:
     return Checker(text).check(Parser(text, features).parse())
 
 
-_parsed = lru_cache(maxsize=1024)(_parse)
+def _trees(features: frozenset[str]) -> TextCache[Expr]:
+    return TextCache(partial(_parse, features=features), _TREES_CHARACTERS_MAX, REMEMBERED_MAX)
+
+
+# By the features, which are those of the whole server.
+_parsed: dict[frozenset[str], TextCache[Expr]] = {}
 
 
 def parse(text: str, options: QueryOptions) -> Expr:
     """The checked tree of a query. Raises ParseError with line and column."""
     features = options.features | {DURATION_EXPRESSIONS}
-    return _parsed(text, features) if len(text) <= REMEMBERED_MAX else _parse(text, features)
+    trees = _parsed.get(features)
+    if trees is None:
+        trees = _parsed.setdefault(features, _trees(features))
+    return trees.get(text)
+
+
+def forget_texts() -> None:
+    """Gives back what is remembered of texts; whatever is asked again is parsed again."""
+    for trees in _parsed.values():
+        trees.clear()
+    selectors.forget_texts()
 
 
 def is_quickly_parsed(text: str) -> bool:

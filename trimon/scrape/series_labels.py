@@ -200,10 +200,17 @@ def _normalise(pairs: Pairs, declared: FamilyDeclaration) -> Pairs:
     return pairs
 
 
-@lru_cache(maxsize=4096)
 def _as_float(text: str) -> str:
     """A number, in any form that Go reads, as OpenMetrics writes it; what is no number stays. Bounds repeat."""
+    return _bound(text) if len(text) <= _BOUND_CHARACTERS_MAX else _written(text)
+
+
+def _written(text: str) -> str:
     try:
         return format_label(parse_go_float(text))
     except UserError:
         return text
+
+
+_BOUND_CHARACTERS_MAX: Final = 32
+_bound = lru_cache(maxsize=4096)(_written)

@@ -21,6 +21,7 @@ from collections.abc import Hashable
 from typing import Final
 
 from trimon.actors.querying.querylog import QueryRecord
+from trimon.memory.texts import key_of
 from trimon.records import dataclass
 
 # Of so many questions it is remembered what they took.
@@ -50,10 +51,11 @@ _NOTHING: Final = PastCost()
 
 def question_of(text: str, record: QueryRecord | None, now_ms: int) -> Hashable:
     """By what a question is known."""
+    key = key_of(text)
     if record is None:
-        return text
+        return key
     age = max(0, now_ms - record.start_ms) // _AGE_MS
-    return text, record.step_ms, record.end_ms - record.start_ms, age.bit_length()
+    return key, record.step_ms, record.end_ms - record.start_ms, age.bit_length()
 
 
 class PastCosts:

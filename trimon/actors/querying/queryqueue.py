@@ -15,8 +15,9 @@ from trimon.actors.querying.places import KEPT_FROM, Asker, Places
 from trimon.actors.querying.query import ActiveQuery, Phase
 from trimon.query.execution.budget import QUEUE
 
-# Queries that may wait for a place; more are refused at once: they would time out anyway. One client has at most a share.
-WAITING_MAX: Final = 256
+# Queries that may wait for a place; more are refused at once: they would time out anyway. One client has at most a share,
+# which is more than it has connections, unless --web.max-connections is raised.
+WAITING_MAX: Final = 1024
 WAITING_SHARE: Final = 0.75
 RETRY_AFTER_S: Final = 2.0
 # A query that took more of a core than this is heavy. More heavy ones at once than there are cores fight for the

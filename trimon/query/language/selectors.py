@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
+from trimon.memory.texts import TextCache
 from trimon.model.matcher import Matcher
 from trimon.query.language.parser import Parser
 
 # Characters, as for queries.
-REMEMBERED_MAX: Final = 8192
+_LONGEST: Final = 8192
+_CHARACTERS_MAX: Final = 128 * 1024
 
 
 def parse_selector(text: str) -> tuple[Matcher, ...]:
@@ -17,11 +18,16 @@ def parse_selector(text: str) -> tuple[Matcher, ...]:
 
     Raises ParseError with Prometheus' wording.
     """
-    return _parsed(text) if len(text) <= REMEMBERED_MAX else _parse(text)
+    return _parsed.get(text)
 
 
 def _parse(text: str) -> tuple[Matcher, ...]:
     return Parser(text, frozenset()).parse_selector().matchers
 
 
-_parsed = lru_cache(maxsize=1024)(_parse)
+_parsed = TextCache(_parse, _CHARACTERS_MAX, _LONGEST)
+
+
+def forget_texts() -> None:
+    """Gives back what is remembered of texts."""
+    _parsed.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from typing import Final
 
 from trimon.actors.memory import MemoryMonitor, ProcessMemory
 from trimon.actors.metrics.memory import memory_metrics, owners
@@ -22,9 +23,13 @@ from trimon.memory.limit import (
 from trimon.memory.plan import divide
 from trimon.memory.queries import QueryMemory
 from trimon.memory.series import SeriesAdmission
+from trimon.query.engine import forget_texts
 from trimon.scrape.records import KeptBodies
 from trimon.server.settings import Seams, Settings
 from trimon.storage.store import Store
+
+# Of what is made later: labels, trees, rows of caches. Modules have larger ones.
+OBJECT_BYTES_MAX: Final = 80
 
 
 class MemoryPart:
@@ -41,6 +46,7 @@ class MemoryPart:
             BodyMemory(plan.bodies_bytes),
             used_bytes,
             KeptBodies(plan.kept_bodies_bytes if settings.keep_bodies else 0),
+            forget_texts,
         )
         self.room = WaitingRoom(self.memory.queries, log=seams.log)
         self.monitor = MemoryMonitor(self.memory, store, seams.parse_threads, seams.log)
@@ -50,7 +56,8 @@ class MemoryPart:
         heap = heap_figures()
         self._heap_at_start = 0 if heap is None else heap.used_bytes
         # What a small object took until now, with what the interpreter keeps beside it for others.
-        self._object_bytes = (self._interpreter_bytes - self._heap_at_start) / self._blocks_at_start
+        object_bytes = (self._interpreter_bytes - self._heap_at_start) / self._blocks_at_start
+        self._object_bytes = min(object_bytes, OBJECT_BYTES_MAX)
         self._manager: ScrapeManager | None = None
         seams.log.info(
             "memory is divided", limit_bytes=limit.size_bytes, source=limit.source, **_named(plan.shares())
@@ -124,7 +131,9 @@ class MemoryPart:
         made = int((sys.getallocatedblocks() - self._blocks_at_start) * self._object_bytes)
         if heap is not None:
             made += heap.used_bytes - self._heap_at_start
-        held |= {"interpreter": self._interpreter_bytes, "objects": max(made - heap_bytes, 0)}
+        held["interpreter"] = self._interpreter_bytes
+        # An estimate, from how many there are: no more than what is left.
+        held["objects"] = max(min(made - heap_bytes, counted_bytes - sum(held.values())), 0)
         rest_bytes = counted_bytes - sum(held.values())
         # Of what was freed a part may have gone back: it is no more than what nobody holds.
         held["freed"] = max(min(rest_bytes, 0 if heap is None else heap.free_bytes), 0)
