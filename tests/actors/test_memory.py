@@ -83,7 +83,9 @@ class World:
             SeriesAdmission(plan.head_bytes),
             BodyMemory(plan.bodies_bytes),
             lambda: self.used_bytes,
+            forget_texts=self.forget,
         )
+        self.forgotten = 0
         self.room = WaitingRoom(self.memory.queries)
         self.store = FakeStore()
         self.trims: list[float] = []
@@ -94,6 +96,9 @@ class World:
             make_log("error", "logfmt"),
             lambda: self.trims.append(trio.current_time()),
         )
+
+    def forget(self) -> None:
+        self.forgotten += 1
 
     def at(self, part: float) -> Pressure:
         """The pressure when such a part of the budget is used."""
@@ -111,6 +116,7 @@ async def test_pressure_comes_in_order() -> None:
     for part in (0.5, 0.86, 0.91, 0.95, 0.99, 0.5):
         world.at(part)
         seen.append((store.sheds, memory.series.is_pressed, memory.queries.is_closed, memory.queries.is_shut))
+        assert world.forgotten == store.sheds
     assert seen == [
         (0, False, False, False),
         (1, False, False, False),

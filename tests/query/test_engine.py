@@ -12,6 +12,7 @@ from tests.support.promql_data import odd_store
 from trimon.limits import QUERY_DEPTH_MAX
 from trimon.model.labels import labels_of
 from trimon.model.sample import STALE_NAN
+from trimon.query import engine
 from trimon.query.answer.json import render_data
 from trimon.query.answer.jsonlabels import format_label_sets
 from trimon.query.answer.jsonnumbers import format_times, format_values
@@ -21,6 +22,7 @@ from trimon.query.engine import format_query, instant, range_
 from trimon.query.execution.annotations import limited
 from trimon.query.execution.budget import Budget
 from trimon.query.explain import explain
+from trimon.query.language import selectors
 from trimon.query.language.errors import FailureKind, ParseError, QueryError
 from trimon.query.language.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
 
@@ -295,3 +297,15 @@ def test_a_range_query_of_a_range_vector_is_refused() -> None:
     expected = 'invalid expression type "range vector" for range query, must be Scalar or instant Vector'
     assert caught.value.message == expected
     assert caught.value.position.line == 0
+
+
+def test_what_is_remembered_of_texts_is_bounded_by_their_length() -> None:
+    """However long the texts of queries and selectors are, they keep the same number of characters; or none."""
+    for number in range(200):
+        engine.parse("+".join(["up"] * 500 + [str(number)]), PLAIN)
+        selectors.parse_selector("{" + ",".join(f'a{place}="{number}"' for place in range(200)) + "}")
+    caches = [*engine._parsed.values(), selectors._parsed]
+    assert all(0 < cache.characters <= 128 * 1024 for cache in caches if len(cache))
+    assert engine.parse("up + 1", PLAIN) is engine.parse("up + 1", PLAIN)
+    engine.forget_texts()
+    assert not any(len(cache) for cache in caches)

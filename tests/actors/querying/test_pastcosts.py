@@ -133,3 +133,10 @@ async def test_a_pass_of_the_loop_begins_when_it_has_looked_at_sockets() -> None
         assert loop_pass.elapsed_s() < 0.02
     finally:
         trio.lowlevel.remove_instrument(loop_pass)
+
+
+def test_a_long_text_is_known_by_little() -> None:
+    """What a question is known by takes no more memory the longer it is, and other questions are others."""
+    keys = {question_of("x" * length + "y", None, 0) for length in (10_000, 100_000)}
+    assert len(keys) == 2
+    assert max(len(str(key)) for key in keys) < 100

@@ -9,6 +9,7 @@ from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.querying.places import Asker
 from trimon.actors.querying.query import ActiveQuery, Phase
 from trimon.actors.querying.queryqueue import HEAVY_MAX, PATIENCE_S, QueryQueue
+from trimon.cli.server.flags import FLAGS
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
 
@@ -64,3 +65,11 @@ async def test_one_client_has_a_share_of_the_room_to_wait(nursery: trio.Nursery)
     with pytest.raises(MailboxFull):
         queue.check_room(Asker())
     nursery.cancel_scope.cancel()
+
+
+def test_a_client_may_ask_on_all_connections_that_there_are() -> None:
+    """Whoever opens as many connections as may be, and asks on each, waits and is not refused."""
+    (flag,) = [flag for flag in FLAGS if flag.name == "web.max-connections"]
+    queue, asker = QueryQueue(20), Asker("this machine")
+    queue.waiting = queue._waiting_of[asker.key] = int(flag.default) - 1
+    queue.check_room(asker)

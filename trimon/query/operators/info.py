@@ -53,15 +53,17 @@ class InfoOperator(Operator):
         assert isinstance(times, Vector)
         if base.rows == 0:
             return base
-        native = np.flatnonzero(info.are_histograms().any(axis=1))
-        if len(native):
-            shown = format_set(info.labels.labels(int(native[0])))
-            raise QueryError(f"this should be an info metric, with float samples: {shown}")
         ignored = self._is_info(base)
         through = base.take(np.flatnonzero(ignored))
         plain = base.take(np.flatnonzero(~ignored))
         if plain.rows == 0:
             return through
+        about = _about(plain, info)
+        info, times = info.take(about), times.take(about)
+        native = np.flatnonzero(info.are_histograms().any(axis=1))
+        if len(native):
+            shown = format_set(info.labels.labels(int(native[0])))
+            raise QueryError(f"this should be an info metric, with float samples: {shown}")
         return merge_equal(stack(through, self._enriched(plain, info, times)))
 
     def _is_info(self, base: Vector) -> Mask:
@@ -117,6 +119,14 @@ class InfoOperator(Operator):
         origins = np.concatenate([origin[pairs.left], origin])
         alive = np.flatnonzero(both.present.any(axis=1))
         return both.take(alive), flags[alive], origins[alive]
+
+
+def _about(base: Vector, info: Vector) -> Index:
+    """Info series that say whom they are about, by each label by which any base series says who it is; none where none does."""
+    named = [name for name in _IDENTITY if base.labels.column(name)[0].any()]
+    if not named:
+        return np.zeros(0, np.intp)
+    return np.flatnonzero(np.logical_and.reduce([info.labels.column(name)[0] != 0 for name in named]))
 
 
 def _taken(marks: Mask | None, rows: Index) -> Mask | None:
