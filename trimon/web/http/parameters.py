@@ -217,14 +217,14 @@ def integer(text: str) -> int | None:
     return int(text[:40]) if _INTEGER.fullmatch(text) else None
 
 
-def boolean(values: MultiDict[str, str], name: str) -> bool:
-    """A boolean parameter in Go's spelling, False when there is none. Raises ApiError."""
+def boolean(values: MultiDict[str, str], name: str, failure: str = "unable to parse boolean") -> bool:
+    """A boolean parameter in Go's spelling, False when there is none. Raises ApiError, which begins with `failure`."""
     text = values.get(name, "")
     if text in ("", "0", "f", "F", "false", "FALSE", "False"):
         return False
     if text in ("1", "t", "T", "true", "TRUE", "True"):
         return True
-    raise bad_parameter(name, f'unable to parse boolean: strconv.ParseBool: parsing "{text}": invalid syntax')
+    raise bad_parameter(name, f'{failure}: strconv.ParseBool: parsing "{text}": invalid syntax')
 
 
 def selectors(

@@ -96,11 +96,15 @@ async def test_pages(tmp_path: Path) -> None:
 async def test_bad_parameters(tmp_path: Path) -> None:
     """Wrong parameters are bad_data with Prometheus' words."""
     answers = await ask(
-        tmp_path, "type=x", "group_next_token=1", "group_limit=0", "group_limit=1&group_next_token=zz", "match[]={"
+        tmp_path, "type=x", "group_next_token=1", "group_limit=0", "group_limit=1&group_next_token=zz", "match[]={",
+        "exclude_alerts=X",
     )  # fmt: skip
     assert {answer["errorType"] for answer in answers} == {"bad_data"}
     assert answers[0]["error"] == 'invalid parameter "type": not supported value "x"'
     assert "group_limit needs to be present in order to paginate over the groups" in answers[1]["error"]
+    assert answers[5]["error"] == (
+        'invalid parameter "exclude_alerts": error converting exclude_alerts: strconv.ParseBool: parsing "x": invalid syntax'
+    )
     assert answers[3]["error"] == (
         "invalid parameter \"group_next_token\": invalid group_next_token 'zz'. were rule groups changed?"
     )

@@ -85,7 +85,10 @@ class RuleFilter:
         kind = values.get("type", "").lower()
         if kind not in ("", "alert", "record"):
             raise bad_parameter("type", f'not supported value "{kind}"')
-        self.with_alerts = not parameters.boolean(values, "exclude_alerts")
+        excluded = MultiDict([("exclude_alerts", values.get("exclude_alerts", "").lower())])
+        self.with_alerts = not parameters.boolean(
+            excluded, "exclude_alerts", "error converting exclude_alerts"
+        )
         self._kind = kind
         self._names = set(values.getlist("rule_name[]"))
         self._groups = set(values.getlist("rule_group[]"))
