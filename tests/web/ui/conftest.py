@@ -81,6 +81,28 @@ class Watched:
         return self.page
 
 
+_SETTLED = """
+selector => new Promise((resolve) => {
+    const before = document.querySelector(selector);
+    setTimeout(() => {
+        const after = document.querySelector(selector);
+        const box = after?.getBoundingClientRect();
+        const stays = after !== null && before === after && box.width > 0 && box.height > 0;
+        resolve(stays && { x: box.x, y: box.y, width: box.width, height: box.height });
+    }, 200);
+})
+"""
+
+
+def settled_box(page: Any, selector: str) -> dict[str, float]:
+    """Where the first element is once it stays the same one for a moment: an answer that comes draws a graph anew."""
+    for _ in range(100):
+        box: dict[str, float] | bool = page.evaluate(_SETTLED, selector)
+        if isinstance(box, dict):
+            return box
+    raise AssertionError(f"{selector} does not come to rest")
+
+
 @contextmanager
 def watched(
     browser: Any, base: str, *, theme: str = "light", width: int = 1400, **more: Any

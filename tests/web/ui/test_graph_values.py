@@ -7,7 +7,7 @@ from typing import Any
 from playwright.sync_api import expect
 
 from tests.support.process import Server
-from tests.web.ui.conftest import watched
+from tests.web.ui.conftest import settled_box, watched
 
 START_S = 1_795_744_800
 TEXTS = """
@@ -111,7 +111,7 @@ def test_ticks_of_a_heatmap_stand_at_round_times(browser: Any, server: Server) -
         labels = page.evaluate("window.drawn.filter((text) => /:/.test(text))")
         assert labels
         assert all(label[-1] in "05" for label in labels)
-        box = page.locator("canvas.heatmap").bounding_box()
+        box = settled_box(page, "canvas.heatmap")
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.45)
         expect(page.locator(".chart-tip")).to_contain_text("2 to 16")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.process import Server
-from tests.web.ui.conftest import watched
+from tests.web.ui.conftest import settled_box, watched
 
 START_S = 1_700_000_000
 
@@ -48,8 +48,7 @@ def test_five_hundred_series_in_a_graph(browser: Any, server: Server) -> None:
             "/query?g0.expr=many&g0.tab=graph&g0.range_input=1h&g0.end_input=2023-11-14+23:13:05"
         )
         page.wait_for_selector("text=500 series")
-        over = page.locator(".u-over")
-        box = over.bounding_box()
+        box = settled_box(page, ".u-over")
         seen = []
         for part in (0.2, 0.5, 0.8):
             page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * part)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.process import Server
-from tests.web.ui.conftest import watched
+from tests.web.ui.conftest import settled_box, watched
 
 
 def parameters(page: Any) -> dict[str, str]:
@@ -54,7 +54,7 @@ def test_times_are_shown_whole(browser: Any, server: Server, width: int) -> None
 
 def drag(page: Any, start: float, end: float) -> None:
     """Drags over a part of the graph."""
-    box = page.locator(".u-over").bounding_box()
+    box = settled_box(page, ".u-over")
     y = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + start * box["width"], y)
     page.mouse.down()
