@@ -14,7 +14,7 @@ import pytest
 import trio
 import trustme
 
-from tests.support.collector import uncollected
+from tests.support.collector import tls_connections, uncollected
 from tests.support.raw_peer import Peer, ok
 from trimon.fetch import dialing
 from trimon.fetch.client import ClientOptions, HttpFetch
@@ -92,11 +92,6 @@ async def test_a_dead_peer_leaves_no_cycles() -> None:
     assert gc.collect() < 50
 
 
-def client_sides() -> int:
-    """How many connections there are as the library of TLS has them on the client's side."""
-    return sum(isinstance(one, ssl.SSLObject) and not one.server_side for one in gc.get_objects())
-
-
 @pytest.mark.parametrize("trusted", [True, False])
 async def test_nothing_of_a_connection_with_tls_is_left_to_the_collector(
     trusted: bool, nursery: trio.Nursery
@@ -122,11 +117,11 @@ async def test_nothing_of_a_connection_with_tls_is_left_to_the_collector(
             with contextlib.suppress(FetchError):  # pytest.raises would keep the frames
                 await fetch.send(FetchRequest(peer.url("/m").replace("http", "https")))
         await trio.testing.wait_all_tasks_blocked()  # the loop keeps what it has just done
-        assert client_sides() == len(peer.requests) / 3 == trusted
+        assert tls_connections(server_side=False) == len(peer.requests) / 3 == trusted
         await fetch.aclose()
         del fetch
         await trio.testing.wait_all_tasks_blocked()
-        assert client_sides() == 0
+        assert tls_connections(server_side=False) == 0
     nursery.cancel_scope.cancel()
 
 

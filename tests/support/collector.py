@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,3 +17,8 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+def tls_connections(*, server_side: bool) -> int:
+    """How many connections the library of TLS has on one side, in this process."""
+    return sum(isinstance(one, ssl.SSLObject) and one.server_side is server_side for one in gc.get_objects())

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.web_world import web_world
 from trimon.limits import QUERY_REGEXP_INSTRUCTIONS_MAX
+from trimon.memory.texts import LONGEST
 from trimon.model import matcher
 from trimon.offload import ThreadOffload
 from trimon.query import engine
@@ -18,7 +19,7 @@ from trimon.query.language.options import QueryOptions
 from trimon.query.language.tokens import Token
 from trimon.web.context import WebOptions
 
-LONG = "1 + (" + " " * engine.REMEMBERED_MAX + "2)"
+LONG = "1 + (" + " " * LONGEST + "2)"
 DENSE = "1+" * (engine.QUICK_MAX // 2) + "1"
 
 

@@ -66,6 +66,10 @@ STEPS: Final = (
 )
 
 
+def _nothing() -> None:
+    """Nothing is remembered."""
+
+
 @dataclass(slots=True)
 class ProcessMemory:
     """The budget of the process, its owners, and what they hold."""
@@ -78,7 +82,7 @@ class ProcessMemory:
     """What the kernel counts of what the limit is about."""
     kept: KeptBodies = field(default_factory=lambda: KeptBodies(0))
     """Bodies of last scrapes."""
-    forget_texts: Callable[[], object] = bool
+    forget_texts: Callable[[], object] = _nothing
     """Gives back what is remembered of the texts of queries."""
     pressure: Pressure = Pressure.NONE
     trims: int = 0

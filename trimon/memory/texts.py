@@ -9,6 +9,11 @@ from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+# Characters of a text that is kept at all. Dashboards ask the same short ones again and again.
+LONGEST: Final = 8192
+# Characters of all that a cache keeps: of a query a tree takes some 70 bytes for each, and 200 where there is nothing but
+# operators.
+_CHARACTERS_MAX: Final = 128 * 1024
 # A text by which something is known is kept as it is up to here; of a longer one a digest, however long it is.
 _KEY_CHARACTERS: Final = 256
 
@@ -20,7 +25,9 @@ class TextCache(Generic[T]):
     `longest` characters is never kept. What `make` raises passes through, and is made again. Any thread may call.
     """
 
-    def __init__(self, make: Callable[[str], T], characters_max: int, longest: int) -> None:
+    def __init__(
+        self, make: Callable[[str], T], characters_max: int = _CHARACTERS_MAX, longest: int = LONGEST
+    ) -> None:
         self._make = make
         self._characters_max = characters_max
         self._longest = longest

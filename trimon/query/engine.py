@@ -50,10 +50,6 @@ if sys.getrecursionlimit() < _RECURSION:
     sys.setrecursionlimit(_RECURSION)
 
 
-# Characters. Dashboards ask the same short queries again and again; long ones would only fill memory.
-REMEMBERED_MAX: Final = 8192
-# Of all that are remembered: a tree takes some 70 bytes a character, and 200 where there is nothing but operators.
-_TREES_CHARACTERS_MAX: Final = 128 * 1024
 # Characters of a text that nobody waits for while it is parsed: nothing but operators takes some 5 µs each.
 QUICK_MAX: Final = 2048
 # What a sample of a range vector takes on its way into the result, where all are shown and where some are picked.
@@ -67,7 +63,7 @@ def _parse(text: str, features: frozenset[str]) -> Expr:
 
 
 def _trees(features: frozenset[str]) -> TextCache[Expr]:
-    return TextCache(partial(_parse, features=features), _TREES_CHARACTERS_MAX, REMEMBERED_MAX)
+    return TextCache(partial(_parse, features=features))
 
 
 # By the features, which are those of the whole server.

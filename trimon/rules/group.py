@@ -122,18 +122,6 @@ class RuleGroup:
         for name in _CARRIED:
             setattr(self, name, getattr(old, name))
 
-    def end_leftovers(self, stamp_ms: int) -> None:
-        """Ends the series of rules that a reload took away."""
-        self.ends += [
-            row for session in self.leftovers.values() if (row := session.end(stamp_ms)) is not None
-        ]
-        self.leftovers = {}
-
-    def end_all(self, stamp_ms: int) -> None:
-        """Ends the series of every rule that is or was there."""
-        self.end_leftovers(stamp_ms)
-        self.ends += [row for session in self.rules if (row := session.end(stamp_ms)) is not None]
-
     def take_ends(self, old: RuleGroup) -> None:
         """Has what storage has not taken of another group, but for series that a rule here goes on with."""
         mine = {session.group for session in self.rules}

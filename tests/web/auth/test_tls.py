@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import gc
 import random
 import shutil
 import socket
@@ -20,7 +19,7 @@ import pytest
 import trio
 import trustme
 
-from tests.support.collector import uncollected
+from tests.support.collector import tls_connections, uncollected
 from trimon import limits
 from trimon.actors.kernel.report import CrashReports
 from trimon.errors import UserError
@@ -510,21 +509,16 @@ async def test_what_changed_before_the_first_look_is_taken(tmp_path: Path) -> No
     assert security.now.headers == ((b"x-frame-options", b"deny"),)
 
 
-def server_sides() -> int:
-    """How many connections there are as the library of TLS has them on the server's side."""
-    return sum(isinstance(one, ssl.SSLObject) and one.server_side for one in gc.get_objects())
-
-
 @pytest.mark.parametrize("request_", [GET, b"nonsense\r\n\r\n"], ids=["request", "nonsense"])
 async def test_nothing_of_a_connection_is_left_to_the_collector(tmp_path: Path, request_: bytes) -> None:
     """A connection with TLS, and one whose handshake fails, are freed by their last reference."""
     with uncollected():
         async with serving(tmp_path, ", min_version: TLS13") as server:
-            assert server_sides() == 0
+            assert tls_connections(server_side=True) == 0
             await server.ask(request=request_)
             await server.ask(client(maximum_version=ssl.TLSVersion.TLSv1_2))
             await server.settled("protocol")
             with trio.move_on_after(5):
-                while server_sides():  # noqa: ASYNC110 # nothing tells of it
+                while tls_connections(server_side=True):  # noqa: ASYNC110 # nothing tells of it
                     await trio.sleep(0.01)
-            assert (server_sides(), server.actor.handshakes.outcomes["ok"]) == (0, 1)
+            assert (tls_connections(server_side=True), server.actor.handshakes.outcomes["ok"]) == (0, 1)

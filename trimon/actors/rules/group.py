@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
@@ -52,8 +52,14 @@ def tell_standing(
     seams.alerting.changed(RuleChanges(_rule_name(group, session), at_ms, alerts=alerts, complete=True))
 
 
-async def end_series(seams: RuleSeams, group: RuleGroup) -> bool:
-    """Stores what ends series of rules that are gone, if there are any; whether none is left to be offered again."""
+async def end_series(seams: RuleSeams, group: RuleGroup, gone: Iterable[RuleSession], stamp_ms: int) -> bool:
+    """Ends rules, and stores what ends series of the group's; whether nothing is left to be offered again."""
+    for session in gone:
+        if isinstance(session, AlertingSession):
+            tell_standing(seams, group.spec, session, stamp_ms, ())
+        row = session.end(stamp_ms)
+        if row is not None:
+            group.ends.append(row)
     if not group.ends:
         return True
     try:
@@ -129,11 +135,8 @@ class RuleGroupActor:
         group = self.group
         began_s = trio.current_time()
         stamp_ms = slot_ms - group.spec.query_offset_ms
-        for session in group.leftovers.values():
-            if isinstance(session, AlertingSession):
-                tell_standing(self._seams, group.spec, session, stamp_ms, ())
-        group.end_leftovers(stamp_ms)
-        await end_series(self._seams, group)
+        gone, group.leftovers = group.leftovers, {}
+        await end_series(self._seams, group, gone.values(), stamp_ms)
         if self._seams.at_once is None:
             for _, members in groupby(zip(group.readings, group.rules, strict=True), itemgetter(0)):
                 reading = RuleReading()

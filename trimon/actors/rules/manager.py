@@ -13,10 +13,9 @@ import trio
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
-from trimon.actors.rules.group import RuleGroupActor, end_series, tell_standing
+from trimon.actors.rules.group import RuleGroupActor, end_series
 from trimon.actors.rules.seams import RuleSeams
 from trimon.records import dataclass
-from trimon.rules.alertsession import AlertingSession
 from trimon.rules.group import RuleGroup
 from trimon.rules.spec import GroupSpec
 
@@ -133,11 +132,8 @@ class RuleManager:
         """Ends the series of a removed group; those that storage refuses to end are offered again in an interval."""
         leaving = self._leaving.pop(key)
         group = leaving.group
-        for session in (*group.leftovers.values(), *group.rules):
-            if isinstance(session, AlertingSession):
-                tell_standing(self._seams, group.spec, session, leaving.stamp_ms, ())
-        group.end_all(leaving.stamp_ms)
-        if await end_series(self._seams, group) or self.stopping:
+        gone, group.leftovers = (*group.leftovers.values(), *group.rules), {}
+        if await end_series(self._seams, group, gone, leaving.stamp_ms) or self.stopping:
             return
         successor = self.groups.get(key)
         if successor is not None:  # it has come back meanwhile

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from trimon.memory.texts import TextCache
 from trimon.model.matcher import Matcher
 from trimon.query.language.parser import Parser
-
-# Characters, as for queries.
-_LONGEST: Final = 8192
-_CHARACTERS_MAX: Final = 128 * 1024
 
 
 def parse_selector(text: str) -> tuple[Matcher, ...]:
@@ -25,7 +19,7 @@ def _parse(text: str) -> tuple[Matcher, ...]:
     return Parser(text, frozenset()).parse_selector().matchers
 
 
-_parsed = TextCache(_parse, _CHARACTERS_MAX, _LONGEST)
+_parsed = TextCache(_parse)
 
 
 def forget_texts() -> None:

@@ -217,9 +217,13 @@ def integer(text: str) -> int | None:
     return int(text[:40]) if _INTEGER.fullmatch(text) else None
 
 
-def boolean(values: MultiDict[str, str], name: str, failure: str = "unable to parse boolean") -> bool:
-    """A boolean parameter in Go's spelling, False when there is none. Raises ApiError, which begins with `failure`."""
-    text = values.get(name, "")
+def boolean(values: MultiDict[str, str], name: str) -> bool:
+    """A boolean parameter in Go's spelling, False when there is none. Raises ApiError."""
+    return boolean_of(values.get(name, ""), name, "unable to parse boolean")
+
+
+def boolean_of(text: str, name: str, failure: str) -> bool:
+    """A boolean in Go's spelling, False when it is empty. Raises ApiError, which names the parameter and the failure."""
     if text in ("", "0", "f", "F", "false", "FALSE", "False"):
         return False
     if text in ("1", "t", "T", "true", "TRUE", "True"):

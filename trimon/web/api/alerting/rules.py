@@ -85,8 +85,8 @@ class RuleFilter:
         kind = values.get("type", "").lower()
         if kind not in ("", "alert", "record"):
             raise bad_parameter("type", f'not supported value "{kind}"')
-        excluded = MultiDict([("exclude_alerts", values.get("exclude_alerts", "").lower())])
-        self.with_alerts = not parameters.boolean(
+        excluded = values.get("exclude_alerts", "").lower()
+        self.with_alerts = not parameters.boolean_of(
             excluded, "exclude_alerts", "error converting exclude_alerts"
         )
         self._kind = kind

@@ -26,6 +26,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from trimon.memory.texts import LONGEST
 from trimon.model.snapshot import Snapshot, StatefulSnapshot
 from trimon.query import engine
 from trimon.query.answer.jsonnumbers import format_times
@@ -131,7 +132,7 @@ class RepeatedAnswers:
         body: bytes,
     ) -> None:
         """An answer that was computed; it is not kept where nobody could tell that it holds again."""
-        if len(text) > engine.REMEMBERED_MAX:
+        if len(text) > LONGEST:
             return  # it may be parsed here, which takes long where the tree is not remembered
         if result.warnings or result.infos or not 0 < len(body) <= ANSWER_BYTES_MAX:
             return

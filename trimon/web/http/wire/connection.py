@@ -113,9 +113,8 @@ class ServerConnection(TCPServer):
         They live for minutes: when they end they have long been set aside by the collector of cycles, which would look
         at them again in an hour.
         """
-        wrapper: ProtocolWrapper | None = self.__dict__.pop(
-            "protocol", None
-        )  # there is none after a failed handshake
+        # There is none after a failed handshake.
+        wrapper: ProtocolWrapper | None = self.__dict__.pop("protocol", None)
         if wrapper is not None and isinstance(wrapper.protocol, H11Protocol):
             wrapper.protocol.stream = None
             for replaced in ("_create_stream", "_send_error_response"):
