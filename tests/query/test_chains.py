@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from trimon.limits import QUERY_CHAIN_MAX, QUERY_FORMATTED_BYTES_MAX
+from trimon.memory.texts import LONGEST
 from trimon.model.labels import labels_of
 from trimon.query import engine
 from trimon.query.conformance.memory import MemoryStore
@@ -92,7 +93,7 @@ def test_work_grows_with_the_length() -> None:
     """Eight times as many operators take eight times as many calls; were it the square, they would take sixty-four."""
 
     def calls(count: int) -> int:
-        query = CHAINS["vector and scalars"](count) + " " * engine.REMEMBERED_MAX
+        query = CHAINS["vector and scalars"](count) + " " * LONGEST
         counted = 0
 
         def count_calls(frame: object, event: str, arg: object) -> None:
