@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from trimon.gotext.floats import format_e
 from trimon.gotext.times import json_time
+from trimon.model.histogram import FloatHistogram
 from trimon.rules.alert import Alert, AlertState
 from trimon.rules.alertsession import AlertingSession
 from trimon.rules.group import RuleGroup
-from trimon.rules.history import value_text
 from trimon.web.context import WebContext
 from trimon.web.http.answer import Answer, success
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
@@ -67,5 +68,6 @@ def shown_alert(alert: Alert) -> dict[str, object]:
     }
     if alert.keep_firing_since_ms:
         shown["keepFiringSince"] = json_time(alert.keep_firing_since_ms)
-    shown["value"] = value_text(alert.value)
+    # Clients parse a number: that of a native histogram is 0, as in Prometheus; the history of alerts has it in words.
+    shown["value"] = format_e(0.0 if isinstance(alert.value, FloatHistogram) else alert.value)
     return shown
