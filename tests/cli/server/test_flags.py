@@ -100,14 +100,18 @@ def test_the_flags_are_those_of_prometheus_with_their_defaults() -> None:
     "case", [case for case in CASES if shown_of(case)], ids=lambda case: str(case["name"])
 )
 def test_values_are_shown_as_prometheus_shows_them(case: dict[str, Any]) -> None:
-    """The values of a command line's own flags read as in /api/v1/status/flags of a real 3.14."""
+    """The flags of a command line read as in /api/v1/status/flags of a real 3.14, those that it leaves out, too."""
     wanted = shown_of(case)
     assert wanted is not None
     flags = read_command_line(case["args"])
-    computed = ("web.route-prefix",)
+    shown = shown_flags(flags, "", StoreOptions(path=Path(), keeps_blocks=not flags["agent"]))
+    # Unless given they come of the configuration; the prefix is also that of the external address.
+    computed = {"storage.tsdb.max-block-duration"} - {*flags.given} | {"web.route-prefix"}
     for flag in FLAGS:
         if flag.name in flags.given and flag.name not in computed:
             assert shown_value(flag, flags[flag.name]) == wanted[flag.name]
+        elif flag.name in wanted and flag.name not in computed | OTHER_DEFAULTS.keys():
+            assert shown[flag.name] == wanted[flag.name], flag.name
 
 
 @recorded

@@ -276,9 +276,9 @@ def shown_flags(flags: ServerFlags, route_prefix: str, store: StoreOptions) -> d
         for flag in FLAGS
         if not flag.own or flag.name in flags.given
     }
+    time_flag = BY_NAME["storage.tsdb.retention.time"]
+    shown[time_flag.name] = shown_value(time_flag, flag_retention(flags).time)
     if store.keeps_blocks:
-        time_flag = BY_NAME["storage.tsdb.retention.time"]
-        shown[time_flag.name] = shown_value(time_flag, flag_retention(flags).time)
         largest = BY_NAME["storage.tsdb.max-block-duration"]
         shown[largest.name] = shown_value(largest, store.block_ms_max)
     shown["web.route-prefix"] = route_prefix or "/"
