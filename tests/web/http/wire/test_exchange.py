@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import h11
@@ -15,12 +15,13 @@ import trio
 from tests.web.http.wire.test_connection import connected
 from trimon.web.http.wire import hangups
 from trimon.web.http.wire.departure import SENDS_NO_MORE, Departure, departure_of
-from trimon.web.http.wire.exchange import Exchange, scope_of
+from trimon.web.http.wire.exchange import Exchange, Wire, scope_of
 from trimon.web.http.wire.knownheads import KnownHeads, PlainHead
 from trimon.web.http.wire.listening import bind
 from trimon.web.http.wire.server import WebActor
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
+PLAIN = PlainHead("GET", b"/", [], b"")
 DATE = re.compile(rb"Date: [^\r]*")
 
 
@@ -53,6 +54,7 @@ ANSWERS: dict[str, list[dict[str, Any]]] = {
     "no content": [head(204), part(b"")],
     "not modified": [head(304, (b"etag", b"1"), (b"content-length", b"7")), part(b"")],
     "refused": [head(422, (b"content-length", b"1"), (b"connection", b"close")), part(b"a")],
+    "kept": [head(200, (b"connection", b"keep-alive"), (b"content-length", b"1")), part(b"a")],
     "odd status": [head(299, (b"content-length", b"1")), part(b"a")],
     "nothing": [],
     "head alone": [head(200, (b"content-length", b"2"))],
@@ -61,13 +63,31 @@ ANSWERS: dict[str, list[dict[str, Any]]] = {
     "header with a line": [head(200, (b"x", b"a\r\nb: c"), (b"content-length", b"0")), part(b"")],
     "body first": [part(b"ab")],
 }
-REQUESTS = (
-    b"GET /a%20b?c=d%20e HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\n",
-    b"POST /a?b HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\n\r\nq=1",
-)
+FORM = b"POST /a?b HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n"
+# Each in the parts that it is sent in.
+REQUESTS: dict[str, tuple[bytes, ...]] = {
+    "GET": (b"GET /a%20b?c=d%20e HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\n",),
+    "POST": (FORM % 3 + b"q=1",),
+    "POST in parts": (FORM % 6 + b"q=", b"12", b"34"),
+    "head first": (FORM % 3, b"q=1"),
+    "the last": (b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: Close\r\n\r\n",),
+    "the last, with a body": (
+        b"POST /a HTTP/1.1\r\nContent-Length: 3\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"abc",
+    ),
+    "long": (FORM % 200_000, b"x" * 199_999, b"y"),
+}
 
 
-async def wire(messages: list[dict[str, Any]], request: bytes) -> tuple[bytes, list[Any]]:
+async def send_in_parts(stream: trio.SocketStream, parts: tuple[bytes, ...]) -> None:
+    """Each arrives by itself."""
+    for number, part_ in enumerate(parts):
+        if number:
+            await trio.sleep(0.02)
+        await stream.send_all(part_)
+
+
+async def wire(messages: list[dict[str, Any]], request: tuple[bytes, ...]) -> tuple[bytes, list[Any]]:
     """What comes for two requests on one connection, and what the application was told of them."""
     told: list[Any] = []
 
@@ -96,7 +116,8 @@ async def wire(messages: list[dict[str, Any]], request: bytes) -> tuple[bytes, l
     async with serving(app) as (port, _), await connected(port) as stream:
         with trio.move_on_after(5):
             for _ in range(2):
-                await stream.send_all(request)
+                with suppress(trio.BrokenResourceError):  # the server may be quicker to end it
+                    await send_in_parts(stream, request)
                 start = len(got)
                 while not whole(got[start:]):
                     more = await stream.receive_some()
@@ -125,15 +146,57 @@ def h11_headers(answer: bytes) -> list[tuple[bytes, bytes]]:
     return [(b"connection", line) for line in lines if line.startswith(b"connection:")]
 
 
-@pytest.mark.parametrize("request_", REQUESTS, ids=["GET", "POST"])
+@pytest.mark.parametrize("request_", REQUESTS)
 @pytest.mark.parametrize("kind", ANSWERS)
 async def test_what_goes_over_the_wire_is_the_same(
-    kind: str, request_: bytes, monkeypatch: pytest.MonkeyPatch
+    kind: str, request_: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every kind of answer is the same to the byte as by the library's way, and so is what the application is told."""
-    shortly = await wire(ANSWERS[kind], request_)
+    shortly = await wire(ANSWERS[kind], REQUESTS[request_])
     monkeypatch.setattr(KnownHeads, "plain", lambda *_: None)
-    assert shortly == await wire(ANSWERS[kind], request_)
+    assert shortly == await wire(ANSWERS[kind], REQUESTS[request_])
+
+
+async def until_the_end(reads: bool, parts: tuple[bytes, ...], *, then_ends: bool) -> tuple[bytes, list[Any]]:
+    """What comes for a request whose body is never whole until the connection ends, and what the application was told."""
+    told: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        # That it sends no more is told before, or not: the socket says so, or the read that fails.
+        departure_of(scope).listen(lambda message: message is SENDS_NO_MORE or told.append("left"))
+        while reads:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                told.append("gone")
+                return
+            told.append(message["more_body"])
+        for each in ANSWERS["short"]:
+            await send(dict(each))
+
+    async with serving(app) as (port, actor), await connected(port) as stream:
+        await send_in_parts(stream, parts)
+        if then_ends:
+            await stream.send_eof()
+        with trio.fail_after(5):
+            got = b"".join([piece async for piece in stream])
+            while actor.inspect()["connections"]:  # noqa: ASYNC110 # a moment after the client
+                await trio.sleep(0.005)
+    return DATE.sub(b"Date:", got), told
+
+
+@pytest.mark.parametrize(
+    ("reads", "then_ends"), [(True, True), (False, False)], ids=["cut off", "answered early"]
+)
+async def test_a_body_that_is_never_whole(
+    reads: bool, then_ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that ends within its body is refused, one that is answered before has its answer, as by the library's way."""
+    parts = (FORM % 6 + b"q=", b"12")[: 1 + reads]
+    shortly = await until_the_end(reads, parts, then_ends=then_ends)
+    monkeypatch.setattr(KnownHeads, "plain", lambda *_: None)
+    assert shortly[0].startswith(b"HTTP/1.1 400 " if reads else b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nConnection: close\r\n" in shortly[0]
+    assert shortly == await until_the_end(reads, parts, then_ends=then_ends)
 
 
 async def test_requests_follow_one_another_in_both_ways() -> None:
@@ -184,11 +247,11 @@ async def test_who_leaves_is_noticed(asks_again: bool) -> None:
 
     async with serving(app) as (port, actor):
         client = socket.create_connection(("127.0.0.1", port))
-        client.sendall(REQUESTS[0])
+        client.sendall(REQUESTS["GET"][0])
         with trio.fail_after(5):
             await entered.wait()
             if asks_again:
-                client.sendall(REQUESTS[0])
+                client.sendall(REQUESTS["GET"][0])
             client.shutdown(socket.SHUT_WR)
             while not told:  # noqa: ASYNC110 # what is waited for comes by the system
                 await trio.sleep(0.005)
@@ -261,11 +324,14 @@ async def test_a_failed_write_is_told() -> None:
     async def write(_: bytes) -> None:
         raise trio.BrokenResourceError
 
-    scope = scope_of(PlainHead("GET", b"/", [], b""), "http", None, None)
+    async def nothing(_: int) -> Any:
+        raise AssertionError
+
+    scope = scope_of(PLAIN, "http", None, None)
     heard: list[Any] = []
     departure = Departure()
     departure.listen(heard.append)
-    exchange = Exchange(scope, b"", write, departure, lambda: False)
+    exchange = Exchange(scope, PLAIN, Wire(nothing, nothing, write, lambda: False), departure)
     for each in ANSWERS["in parts"]:
         await exchange.send(each)  # type: ignore[arg-type] # messages are plain dictionaries here
     await exchange.end()

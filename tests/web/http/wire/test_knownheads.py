@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import h11
 import pytest
+from h11._readers import ContentLengthReader
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ def by_the_library(data: bytes) -> PlainHead | None:
     """The request that these bytes are, if they are one that is whole, and nothing else."""
     protocol = ServerProtocol(h11.SERVER, 1 << 20)
     protocol.receive_data(data)
-    request, body = None, b""
+    request, body, missing = None, b"", 0
     while True:
         try:
             event = protocol.next_event()
@@ -29,11 +30,15 @@ def by_the_library(data: bytes) -> PlainHead | None:
             body += bytes(event.data)
         elif isinstance(event, h11.EndOfMessage):
             break
+        elif request is not None and isinstance(protocol._reader, ContentLengthReader):
+            missing = protocol._reader._remaining
+            break
         else:
             return None
     if request is None or protocol.trailing_data[0]:
         return None
-    return PlainHead(request.method.decode(), request.target, list(request.headers), body)
+    closes = not protocol._cstate.keep_alive
+    return PlainHead(request.method.decode(), request.target, list(request.headers), body, missing, closes)
 
 
 line = st.sampled_from(
@@ -45,12 +50,17 @@ line = st.sampled_from(
         b"accept-encoding:gzip, deflate\r\n",
         b"Connection: keep-alive\r\n",
         b"Connection: close\r\n",
+        b"Connection: Close \r\n",
         b"Connection: upgrade\r\nUpgrade: websocket\r\n",
         b"Content-Length: 3\r\n",
         b"Content-Length: 0\r\n",
         b"Content-Length: +3\r\n",
         b"Content-Length: 3, 3\r\n",
         b"Content-Length: 4\r\n",
+        b"content-length: 003\r\n",
+        b"Content-Length:3\r\n",
+        b"Content-Length: 1234567890\r\n",
+        b"X: 1\nContent-Length: 4\r\n",
         b"Transfer-Encoding: chunked\r\n",
         b"Expect: 100-continue\r\n",
         b"X-Odd: \xe9\r\n",
@@ -113,10 +123,10 @@ def test_what_clients_send_is_plain(data: bytes) -> None:
     [
         b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"Expect: 100-continue\r\nContent-Length: 1\r\n\r\na",
-        b"Connection: close\r\n\r\n",
+        b"Connection: close, TE\r\n\r\n",
         b"Connection: keep-alive, Upgrade\r\nUpgrade: h2c\r\n\r\n",
-        b"Content-Length: 3\r\n\r\nab",
         b"Content-Length: 3\r\n\r\nabcd",
+        b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
         b"\r\nGET / HTTP/1.1\r\n\r\n",
         b"A: 1\r\n",
         b"Host: again\r\n\r\n",
@@ -128,6 +138,18 @@ def test_what_asks_for_more_is_not(rest: bytes) -> None:
     known = KnownHeads()
     assert known.plain(b"POST / HTTP/1.1\r\n" + HOST + rest) is None
     assert known.plain(b"GET / HTTP/1.1\r\n" + HOST + b"Content-Length: 0\r\n\r\n") is None
+
+
+def test_requests_of_other_lengths_have_one_block() -> None:
+    """Bodies of any length are found by one block, and each says its own; a length of nothing is not taken for one."""
+    known = KnownHeads()
+    for number in range(100):
+        body = b"x" * number
+        data = b"POST / HTTP/1.1\r\n" + HOST + b"content-length: %d\r\n\r\n" % number + body
+        assert known.plain(data) == by_the_library(data) == known.plain(data)
+        assert known.plain(data + b"x") is None
+    assert len(known) == 1
+    assert known.plain(b"POST / HTTP/1.1\r\n" + HOST + b"content-length: \r\n\r\n") is None
 
 
 def test_only_some_blocks_are_kept() -> None:

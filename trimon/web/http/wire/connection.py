@@ -25,7 +25,7 @@ from trimon.web.http.wire.connections import BUSY, Phase, Place
 from trimon.web.http.wire.connectionwatch import ConnectionWatch
 from trimon.web.http.wire.departure import SENDS_NO_MORE, Departure
 from trimon.web.http.wire.directstream import DirectStream, DirectTasks
-from trimon.web.http.wire.exchange import JOIN_BYTES_MAX, Exchange, Exchanges, scope_of
+from trimon.web.http.wire.exchange import JOIN_BYTES_MAX, STREAM_ENDS, Exchange, Exchanges, Wire, scope_of
 from trimon.web.http.wire.h11server import ServerProtocol
 from trimon.web.http.wire.hangups import ANSWER_S
 from trimon.web.http.wire.knownheads import PlainHead
@@ -143,6 +143,8 @@ class ServerConnection(TCPServer):
                 if head is None:
                     await self.protocol.handle(RawData(bytes(data)))
                 elif not await self._exchange(head):
+                    if self._direct is not None:
+                        self._direct.discard()
                     await self.protocol.handle(Closed())
                     return
             await self.protocol.handle(RawData(b""))
@@ -170,7 +172,8 @@ class ServerConnection(TCPServer):
         hangups, transport = self._exchanges.hangups, self._transport
         departure = Departure(partial(hangups.watch, transport))
         scope = scope_of(head, "https" if protocol.ssl else "http", protocol.client, protocol.server)
-        exchange = Exchange(scope, head.body, self._push, departure, self.context.terminated.is_set)
+        wire = Wire(self._read_body, self._refuse, self._push, self.context.terminated.is_set)
+        exchange = Exchange(scope, head, wire, departure)
         try:
             with suppress(Exception):  # the application's own links have reported it
                 await self.app(
@@ -184,6 +187,13 @@ class ServerConnection(TCPServer):
         self._watch.idle()
         return True
 
+    async def _read_body(self, size_bytes: int) -> bytes:
+        """What comes next of a body that is waited for. Raises what a stream does whose client has gone."""
+        self._watch.waits_for_body()
+        data = await self.stream.receive_some(min(size_bytes, READ_BYTES_MAX))
+        self._watch.body_came(len(data))
+        return bytes(data)
+
     async def _receive(self) -> bytes | bytearray:
         """What comes next; whether it is waited for as part of a head or of a body is noted."""
         protocol = self.protocol.protocol
@@ -192,10 +202,7 @@ class ServerConnection(TCPServer):
             if protocol.connection.trailing_data[0]:
                 self._watch.waits_for_head()
         elif protocol.connection.their_state is h11.SEND_BODY:
-            self._watch.waits_for_body()
-            data = await self.stream.receive_some(READ_BYTES_MAX)
-            self._watch.body_came(len(data))
-            return data
+            return await self._read_body(READ_BYTES_MAX)
         return await self.stream.receive_some(READ_BYTES_MAX)
 
     async def _idle_timeout(self) -> None:
@@ -271,7 +278,7 @@ class ServerConnection(TCPServer):
     async def _write(self, data: bytes) -> None:
         try:
             await self._push(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+        except STREAM_ENDS:
             # The client has gone, or the reader closes the connection at this moment.
             await self.protocol.handle(Closed())
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import trio
 from hypercorn.config import Config
@@ -24,6 +24,9 @@ from hypercorn.trio.task_group import TaskGroup
 from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, Scope
 
 from trimon.web.http.wire.departure import Departure, set_departure
+
+_DISCARDED_BYTES: Final = 64 * 1024
+_DISCARDED_MAX: Final = 4
 
 
 class DirectStream:
@@ -57,6 +60,15 @@ class DirectStream:
             return self._plain.send(data)
         except OSError:
             return 0
+
+    def discard(self) -> None:
+        """Throws away what has come, up to some: a socket that is closed over it would tell its client of an error."""
+        try:
+            for _ in range(_DISCARDED_MAX):
+                if not self._plain.recv(_DISCARDED_BYTES):
+                    return
+        except OSError:
+            return
 
 
 class DirectTasks(TaskGroup):

@@ -5,12 +5,14 @@ library      read, take apart │ task │ application │ head: checked, writte
 exchange     read, look up           │ application │ head and body in one                            │ read
 ```
 
-What goes over the wire is the same to the byte: `tests/web/http/wire/test_exchange.py` holds both equal.
+What is missing of a body is read when the application asks for it, and nothing beyond it. What goes over the wire is the same
+to the byte: `tests/web/http/wire/test_exchange.py` holds both equal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
 from time import time
 from typing import Final, NamedTuple, NoReturn
 from urllib.parse import unquote
@@ -41,6 +43,8 @@ _FAILED: Final[HTTPResponseStartEvent] = {
     "headers": [(b"content-length", b"0"), (b"connection", b"close")],
 }
 _TOLD_MAX: Final = 4
+# What a stream raises when its client has gone, or when another task closes it.
+STREAM_ENDS: Final = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
 
 
 class Exchanges(NamedTuple):
@@ -48,6 +52,18 @@ class Exchanges(NamedTuple):
 
     heads: KnownHeads
     hangups: Hangups
+
+
+class Wire(NamedTuple):
+    """The connection of an exchange. All raise what a stream does whose client has gone."""
+
+    read_body: Callable[[int], Awaitable[bytes]]
+    """At most so many bytes of what is missing of a body; none where the client sends no more."""
+    refuse: Callable[[int], Awaitable[None]]
+    """Answers what is no request with a status."""
+    write: Callable[[bytes], Awaitable[None]]
+    terminated: Callable[[], bool]
+    """Whether the answer that begins now is the connection's last."""
 
 
 class _Date:
@@ -98,53 +114,63 @@ class Exchange:
     __slots__ = (
         "_body",
         "_departure",
-        "_ends",
         "_head",
         "_inbox",
+        "_is_last",
         "_left_bytes",
+        "_missing_bytes",
         "_status",
-        "_write",
+        "_wire",
         "closes",
         "done",
         "gone",
     )
 
-    def __init__(
-        self,
-        scope: HTTPScope,
-        body: bytes,
-        write: Callable[[bytes], Awaitable[None]],
-        departure: Departure,
-        ends: Callable[[], bool],
-    ) -> None:
-        """`write` raises what a stream does whose client has gone; `ends` says whether this answer is the connection's last."""
+    def __init__(self, scope: HTTPScope, head: PlainHead, wire: Wire, departure: Departure) -> None:
         set_departure(scope, departure)
-        self._body: bytes | None = body
-        self._write = write
+        self._body: bytes | None = head.body
+        self._missing_bytes = head.missing_bytes
+        self._wire = wire
         self._departure = departure
-        self._ends = ends
         self._inbox: trio.MemoryReceiveChannel[ASGIReceiveEvent] | None = None
         self._head = b""
         """What has to be sent before the body."""
         self._status = 0
         self._left_bytes = 0
         """What is missing of a body of known length; -1: it goes in chunks."""
+        self._is_last = head.closes
         self.done = False
         """The answer is whole."""
-        self.closes = False
-        """The answer says that the connection ends behind it."""
+        self.closes = head.closes
+        """The connection ends behind the answer."""
         self.gone = False
         """A write has failed: nobody is there any more."""
 
     async def receive(self) -> ASGIReceiveEvent:
-        """The whole body; after that what becomes of the client."""
+        """The body, part by part; after that what becomes of the client."""
         body, self._body = self._body, None
         if body is not None:
-            return {"type": "http.request", "body": body, "more_body": False}
+            return {"type": "http.request", "body": body, "more_body": self._missing_bytes > 0}
+        if self._missing_bytes and not (self.gone or self.done):
+            return await self._next_part()
         if self._inbox is None:
             told, self._inbox = trio.open_memory_channel[ASGIReceiveEvent](_TOLD_MAX)
             self._departure.listen(told.send_nowait)
         return await self._inbox.receive()
+
+    async def _next_part(self) -> ASGIReceiveEvent:
+        try:
+            part = await self._wire.read_body(self._missing_bytes)
+            if not part and not self._status:
+                await self._wire.refuse(HTTPStatus.BAD_REQUEST)
+        except STREAM_ENDS:
+            part = b""
+        if not part:
+            self.gone = True
+            self._departure.tell(LEFT)
+            return LEFT
+        self._missing_bytes -= len(part)
+        return {"type": "http.request", "body": part, "more_body": self._missing_bytes > 0}
 
     async def send(self, message: ASGISendEvent) -> None:
         """Part of the answer. Raises LocalProtocolError for what is none."""
@@ -159,6 +185,7 @@ class Exchange:
 
     async def end(self) -> None:
         """The application has ended: an answer that is not whole is a failure, and the connection's end."""
+        self.closes = self.closes or self._missing_bytes > 0
         if self.done or self.gone:
             return
         self.closes = True
@@ -186,14 +213,19 @@ class Exchange:
             if name == b"content-length":
                 self._left_bytes = 0 if status in _BODILESS else int(value)
             elif name == b"connection":
-                self.closes = b"close" in value.lower()
+                self.closes = self.closes or b"close" in value.lower()
+                if self._is_last:
+                    continue
             lines.append(b"%s: %s\r\n" % (canonical(name), value.strip()))
         lines.append(_DATE.line())
-        if not self.closes and self._ends():
+        # Where a part of the body has to come yet, nothing can follow either.
+        if not self.closes and (self._missing_bytes or self._wire.terminated()):
             self.closes = True
             lines.append(b"Connection: close\r\n")
         if self._left_bytes < 0:
             lines.append(b"Transfer-Encoding: chunked\r\n")
+        if self._is_last:
+            lines.append(b"Connection: close\r\n")
         count = len(lines)
         lines.append(b"\r\n")
         head = b"".join(lines)
@@ -231,8 +263,8 @@ class Exchange:
         if self.gone:
             return
         try:
-            await self._write(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+            await self._wire.write(data)
+        except STREAM_ENDS:
             self.gone = True
             self._departure.tell(LEFT)
 
