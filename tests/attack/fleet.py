@@ -18,6 +18,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
@@ -136,14 +137,18 @@ def attack(
         awaited(lambda: known(server, 0) == count, 120)
         time.sleep(interval_s + 1)
 
+    count = min(targets, 29_000)
+
+    def turn(number: int) -> None:
+        publish(fleet(count, number, generator), count)
+
     try:
-        count = min(targets, 29_000)
-        part(f"{count:,} dead targets begin", lambda: publish(fleet(count, 0, generator), count))
+        part(f"{count:,} dead targets begin", partial(turn, 0))
         part("they are scraped", lambda: time.sleep(2 * interval_s))
         for number in range(1, rounds + 1):
             part(
                 f"all {count:,} label sets change ({number})",
-                lambda number=number: publish(fleet(count, number, generator), count),  # type: ignore[misc]
+                partial(turn, number),
             )
         part("all vanish", lambda: publish("[]", 0))
     finally:

@@ -87,6 +87,8 @@ SHOWN_IN_CONFIG = frozenset(
 class Echo(StreamRequestHandler):
     """A target that answers with what it was asked, or with one line of it."""
 
+    server: EchoServer
+
     def handle(self) -> None:
         """One request."""
         self.connection.settimeout(2)
@@ -96,7 +98,7 @@ class Echo(StreamRequestHandler):
                 head += data
         except OSError:
             return
-        generator: random.Random = self.server.generator  # type: ignore[attr-defined]
+        generator = self.server.generator
         lines = [line for line in head.split(b"\r\n") if b"anary" in line or b"uthorization" in line] or [
             head
         ]
@@ -109,12 +111,15 @@ class EchoServer(ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
 
+    def __init__(self, generator: random.Random) -> None:
+        super().__init__(("127.0.0.1", 0), Echo)
+        self.generator = generator
+
 
 @contextmanager
 def echoes(generator: random.Random) -> Iterator[int]:
     """The port of a running echo."""
-    with EchoServer(("127.0.0.1", 0), Echo) as server:
-        server.generator = generator  # type: ignore[attr-defined]
+    with EchoServer(generator) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
         server.shutdown()

@@ -59,6 +59,8 @@ HUGE = """\
 class Target(socketserver.StreamRequestHandler):
     """Answers /<series>/<number> with so many series; their values change with each answer."""
 
+    server: Targets
+
     def handle(self) -> None:
         """One request after the other."""
         with suppress(ConnectionError):
@@ -69,7 +71,7 @@ class Target(socketserver.StreamRequestHandler):
             while self.rfile.readline().strip():
                 pass
             _, series, number = line.split()[1].split(b"/")
-            self.wfile.write(self.server.answer(int(series), int(number)))  # type: ignore[attr-defined]
+            self.wfile.write(self.server.answer(int(series), int(number)))
 
 
 class Targets(socketserver.ThreadingTCPServer):

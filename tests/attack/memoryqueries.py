@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
@@ -121,7 +122,7 @@ def measured(server: Server, query: str, asks: list[tuple[str, dict[str, str]]])
     with suppress(OSError):  # where the kernel does not allow it the peak is that since the start
         Path(f"/proc/{pid}/clear_refs").write_text("5")
 
-    def ask(path: str, params: dict[str, str]) -> None:
+    def ask(path: str, params: dict[str, Any]) -> None:
         status, body = asked(server.url, path, **params)
         statuses[status] += 1
         if status not in (0, 200) and body[:1] == b"{":

@@ -14,6 +14,7 @@ import time
 import traceback
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -200,10 +201,7 @@ def attack(rounds: int, seed: int) -> Outcome:
     generator, store, outcome = random.Random(seed), series(), Outcome()
     for _ in range(rounds):
         text, template = mutated(FILE, generator), mutated(generator.choice(TEMPLATES), generator)
-        works = (
-            (text, lambda text=text: try_file(text, store)),
-            (template, lambda template=template: try_template(template)),
-        )
+        works = ((text, partial(try_file, text, store)), (template, partial(try_template, template)))
         for tried, run in works:
             began_s = time.thread_time()
             try:

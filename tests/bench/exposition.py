@@ -31,6 +31,7 @@ def _constant(generator: random.Random) -> Callable[[int], str]:
 
 def node_like(generator: random.Random, series: int) -> Iterator[Line]:
     """About what a node exporter shows: many constants, counters of seconds, gauges of bytes."""
+    makers: list[Callable[[random.Random], Callable[[int], str]]]
     makers = [_constant, _constant, _constant, _gauge, _seconds, lambda g: _counter(g, 1)]
     for index in range(series):
         family, member = divmod(index, 20)

@@ -16,6 +16,7 @@ import resource
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
@@ -84,7 +85,7 @@ async def serve(options: argparse.Namespace) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         state = [0]
-        await loop.create_server(lambda answers=answers, state=state: Target(answers, state), sock=listener)
+        await loop.create_server(partial(Target, answers, state), sock=listener)
     if options.file_sd:
         groups = [{"targets": [f"{host}:{port}" for host, port in targets], "labels": {"fleet": "simulated"}}]
         Path(options.file_sd).write_text(json.dumps(groups))  # noqa: ASYNC240 # before anything is served

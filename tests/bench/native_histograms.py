@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ from trimon.model.frame import HistogramColumns, SampleFrame
 from trimon.model.labels import Labels, labels_of
 from trimon.model.matcher import Matcher
 from trimon.model.rows import Row
-from trimon.model.snapshot import Admit, Estimate, Snapshot
+from trimon.model.snapshot import Admit, Estimate, NewestSamples, Snapshot
 from trimon.model.table import LabelTable
 from trimon.query.answer.json import render_data
 from trimon.query.engine import range_
@@ -94,6 +94,16 @@ class Columns:
         """All samples."""
         admit(self.samples.size_bytes)
         return self.frame(start_ms, end_ms)
+
+    def newest(self, after_ms: int, until_ms: int) -> NewestSamples | None:
+        """Only a frame tells."""
+        del after_ms, until_ms
+        return None
+
+    def labels_version(self, start_ms: int, end_ms: int) -> Hashable | None:
+        """Not known."""
+        del start_ms, end_ms
+        return None
 
     def label_names(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
         """Not asked for."""

@@ -111,7 +111,7 @@ def body(shape: Shape, first: int, at_ns: int, step: int) -> bytes:
                 metric.histogram.aggregation_temporality = 2
             for place in range(shape.points):
                 add_point(metric, shape.kind, place, at_ns, step)
-    return request.SerializeToString()
+    return bytes(request.SerializeToString())
 
 
 def bodies(shape: Shape, begin_ns: int) -> list[bytes]:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from trimon.model.frame import SampleFrame
 from trimon.model.labels import Labels, labels_of
 from trimon.model.matcher import Matcher
-from trimon.model.snapshot import Admit, Estimate
+from trimon.model.snapshot import Admit, Estimate, NewestSamples
 from trimon.model.table import LabelTable
 from trimon.query.answer.json import render_data
 from trimon.query.engine import instant, range_
@@ -73,6 +74,14 @@ class BenchSnapshot:
         """Not part of the benchmark."""
         raise NotImplementedError
 
+    def labels_version(self, start_ms: int, end_ms: int) -> Hashable | None:
+        """Not known."""
+        return None
+
+    def missing(self, start_ms: int, end_ms: int) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
 
 @dataclass
 class BenchSelection:
@@ -89,6 +98,14 @@ class BenchSelection:
     def estimate(self, start_ms: int, end_ms: int) -> Estimate:
         """A guess that is never too small here."""
         return Estimate(len(self.rows), len(self.rows) * 5760, len(self.rows) * 5760 * 8)
+
+    def living(self, start_ms: int, end_ms: int) -> npt.NDArray[np.bool_]:
+        """All of them may have samples."""
+        return np.ones(len(self.rows), np.bool_)
+
+    def newest(self, after_ms: int, until_ms: int) -> NewestSamples | None:
+        """Only a frame tells."""
+        return None
 
     def wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:
         """All samples."""

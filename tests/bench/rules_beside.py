@@ -229,13 +229,13 @@ def compare(kinds: list[Server], got: dict[str, Notified], start_s: float, end_s
         if abs(one - other) > 0.05 * max(abs(one), abs(other), 0.01):
             wrong.append(f"{labels} is {one} and {other} on average")
     here, there = got.values()
-    for what, one, other in (
+    for what, left, right in (
         ("firing", here.firing, there.firing),
         ("resolved", here.resolved, there.resolved),
     ):
         wrong += [
             f"{what} told by one alone: {labels} since {since}"
-            for told, beside in ((one, other), (other, one))
+            for told, beside in ((left, right), (right, left))
             for labels, times in told.items()
             for since, at in times.items()
             if at < end_s - TOLERANCE_S

@@ -62,7 +62,7 @@ class Fleet:
         """A row of every target; the time of the round."""
         time_ms = START_MS + self.rounds * STEP_MS
         self.clock.value_ms = time_ms
-        values = np.arange(SERIES) * 1.0 + self.rounds
+        values = np.arange(SERIES, dtype=np.float64) + self.rounds
         none, empty = np.zeros(0, np.int32), np.zeros(0)
         rows = []
         for target in range(self.targets):
