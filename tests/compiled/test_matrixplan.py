@@ -30,7 +30,7 @@ def series(kind: str, seed: int, samples: int) -> np.ndarray:
         return random.integers(0, 1 << 63, samples).view(np.float64)
     if kind == "decimals":
         return np.round(np.cumsum(random.normal(0, 3, samples)), int(random.integers(1, 16)))
-    return random.integers(0, steps, samples).cumsum().astype(np.float64) * random.choice([-1.0, 1.0])
+    return random.integers(0, steps, samples).cumsum().astype(np.float64) * float(random.choice([-1.0, 1.0]))
 
 
 @st.composite

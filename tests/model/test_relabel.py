@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -79,8 +80,8 @@ def test_steps_stop_at_a_drop() -> None:
     assert steps[2].labels == ()
 
 
-def target(discovered: dict[str, str], **options: object) -> Target | DroppedTarget:
-    return build_target(discovered, PoolOptions("j", **options))  # type: ignore[arg-type]
+def target(discovered: dict[str, str], **options: Any) -> Target | DroppedTarget:
+    return build_target(discovered, PoolOptions("j", **options))
 
 
 def test_target_url_and_labels() -> None:

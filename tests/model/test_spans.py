@@ -142,7 +142,7 @@ def test_deltas_add_up() -> None:
     assert texts == tuple(
         "1:0.001:" + part for part in ["count", "sum", "zero", "+0", "+1", "+3", "+4", "-0", "-1", "-3", "-4"]
     )
-    assert values == (12, 18.4, 2, 1, 2, 1, 1, 1, 2, 1, 1)
+    assert list(values) == [12, 18.4, 2, 1, 2, 1, 1, 1, 2, 1, 1]
     assert np.isnan(value)
     assert upper_bounds(1, np.array([2]))[0] == 2.0
 

@@ -16,9 +16,10 @@ from trimon.query.answer.json import render_data
 from trimon.query.engine import format_query, instant, parse, range_
 from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import QueryError
+from trimon.query.language.nodes import ValueType
 from trimon.query.language.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
 from trimon.query.language.printer import print_expr
-from trimon.query.language.signatures import FUNCTIONS, ValueType
+from trimon.query.language.signatures import FUNCTIONS
 
 METRICS = (
     "up",

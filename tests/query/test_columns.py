@@ -330,7 +330,8 @@ def test_columns_are_written_as_objects_are(series: list[Samples], query: str) -
 
 def test_a_limited_answer_keeps_its_columns() -> None:
     """Of the first series of an answer the histograms are shown, and what they take in memory is counted."""
-    series = [[histogram(LAYOUTS[0], {1: float(at), 3: 2.0}, 3.0, gauge=False) for at in range(9)]] * 3
+    one: Samples = [histogram(LAYOUTS[0], {1: float(at), 3: 2.0}, 3.0, gauge=False) for at in range(9)]
+    series = [one] * 3
     result = range_(store_of(series, columns=True), "h_total", 0, 60_000, 20_000, OPTIONS, Budget(OPTIONS))
     shown, cut = result.limited(2)
     assert cut

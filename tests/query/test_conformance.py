@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.promql_data import PROMQL_SCRIPTS
 from trimon.errors import UserError
-from trimon.query.conformance.script import almost_equal, run_script
+from trimon.query.conformance.histograms import almost_equal
+from trimon.query.conformance.script import run_script
 
 SCRIPTS = sorted(PROMQL_SCRIPTS.glob("*.test")) if PROMQL_SCRIPTS.is_dir() else []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import orjson
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support.promql_data import odd_store
 from trimon.limits import QUERY_DEPTH_MAX
+from trimon.memory.texts import TextCache
 from trimon.model.labels import labels_of
 from trimon.model.sample import STALE_NAN
 from trimon.query import engine
@@ -112,7 +114,7 @@ def test_json_of_every_type() -> None:
     store = ramp(2)
     store.append(labels_of({"__name__": "odd", "l": 'a"\n'}), 1500, float("inf"))
 
-    def data(query: str, time_ms: int = 60_500) -> object:
+    def data(query: str, time_ms: int = 60_500) -> Any:
         return orjson.loads(render_data(instant(store, query, time_ms, PLAIN, Budget(PLAIN))))
 
     assert data('m{i="1"}') == {
@@ -304,7 +306,7 @@ def test_what_is_remembered_of_texts_is_bounded_by_their_length() -> None:
     for number in range(200):
         engine.parse("+".join(["up"] * 500 + [str(number)]), PLAIN)
         selectors.parse_selector("{" + ",".join(f'a{place}="{number}"' for place in range(200)) + "}")
-    caches = [*engine._parsed.values(), selectors._parsed]
+    caches: list[TextCache[Any]] = [*engine._parsed.values(), selectors._parsed]
     assert all(0 < cache.characters <= 128 * 1024 for cache in caches if len(cache))
     assert engine.parse("up + 1", PLAIN) is engine.parse("up + 1", PLAIN)
     engine.forget_texts()

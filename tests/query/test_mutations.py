@@ -143,7 +143,7 @@ def another_order(case: Eval, rng: random.Random) -> Eval | None:
     return replace(case, expected=expected)
 
 
-def annotations(case: Eval, rng: random.Random) -> Eval | None:
+def an_annotation(case: Eval, rng: random.Random) -> Eval | None:
     """An annotation that is there is denied, or another text is expected; one that is not there is expected."""
     if case.fail is not None:
         return None
@@ -187,7 +187,7 @@ def a_constant(case: Eval, rng: random.Random) -> Eval | None:
 
 
 MUTATIONS: tuple[Mutation, ...] = (
-    a_value, a_type, a_gap, a_label, a_series_less, a_series_more, another_order, annotations, failure,
+    a_value, a_type, a_gap, a_label, a_series_less, a_series_more, another_order, an_annotation, failure,
     a_constant,
 )  # fmt: skip
 

@@ -92,7 +92,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Me
     store.close()
 
 
-def answer(snapshot: Snapshot, query: str) -> str | dict[str, object]:
+def answer(snapshot: Snapshot, query: str) -> str | dict[str, list[tuple[float, str]]]:
     """The series of a range query by their labels, or the text of its failure."""
     start, step = BASE_MS + 4_800_500, 37_000
     try:

@@ -21,6 +21,7 @@ import random
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -190,7 +191,7 @@ def close(left: str, right: str) -> bool:
     return a == b or math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9)
 
 
-def shaped(data: dict) -> dict[str, list]:
+def shaped(data: dict[str, Any]) -> dict[str, list[Any]]:
     """The result by series."""
     if data["resultType"] in ("scalar", "string"):
         return {"": [data["result"]]}
@@ -201,7 +202,7 @@ def shaped(data: dict) -> dict[str, list]:
     }
 
 
-def compare(query: str, theirs: dict, mine: bytes | TrimonError) -> None:
+def compare(query: str, theirs: dict[str, Any], mine: bytes | TrimonError) -> None:
     """Both fail, or both give the same series, times and values."""
     if isinstance(mine, TrimonError) or theirs["status"] == "error":
         assert isinstance(mine, TrimonError), f"{query}: Prometheus says {theirs['error']}"

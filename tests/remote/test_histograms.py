@@ -29,7 +29,7 @@ def messages(draw: st.DrawFn) -> dict[str, Any]:
     size = sum(span["length"] for span in spans)
     numbers = st.integers(0, 1 << 40) if integer else st.floats(0, 1e9)
     counts = [draw(numbers) for _ in range(size)]
-    made = {
+    made: dict[str, Any] = {
         "schema": draw(st.integers(-4, 8)),
         "zero_threshold": 0.5,
         "sum": draw(st.floats(allow_nan=False)),
@@ -59,7 +59,7 @@ def test_every_number_has_its_component(listed: list[dict[str, Any]]) -> None:
     wanted: list[tuple[Any, int, float]] = []
     for native in listed:
         prefix, integer = f"{native['schema']}:0.5:", "count_int" in native
-        indexes, at = [], 0
+        indexes, at = list[int](), 0
         for span in native["positive_spans"]:
             indexes += range(at + span["offset"], at + span["offset"] + span["length"])
             at += span["offset"] + span["length"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ FILE = Path("/etc/rules.yml")
 SAMPLES = Path(__file__).parents[2] / "config"
 
 
-def read(text: str, **defaults: int) -> tuple[GroupSpec, ...]:
+def read(text: str, **defaults: Any) -> tuple[GroupSpec, ...]:
     return read_rules(text, FILE, RuleDefaults(**defaults))
 
 
@@ -114,7 +115,7 @@ def test_errors(text: str, error: str) -> None:
 def test_the_sample_is_good() -> None:
     """The rule file of the sample configuration is taken."""
     (spec,) = load_rules([SAMPLES / "rules" / "node.yml"], RuleDefaults(query=QueryOptions()))
-    assert [rule.record for rule in spec.rules] == [
+    assert [rule.record if isinstance(rule, RecordingSpec) else rule for rule in spec.rules] == [
         "instance:node_cpu_busy:rate5m",
         "instance:node_memory_available:ratio",
     ]

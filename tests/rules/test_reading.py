@@ -10,8 +10,7 @@ import pytest
 
 from trimon.model.labels import labels_of
 from trimon.model.matcher import Matcher, MatchType
-from trimon.model.snapshot import Selection
-from trimon.query.conformance.memory import MemoryStore
+from trimon.query.conformance.memory import MemorySelection, MemoryStore
 from trimon.query.engine import instant
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
@@ -29,7 +28,7 @@ class CountedStore(MemoryStore):
         super().__init__()
         self.selected: Counter[str] = Counter()
 
-    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Selection:
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> MemorySelection:
         self.selected[next(each.value for each in matchers if each.name == "__name__")] += 1
         return super().select(matchers, start_ms, end_ms)
 

@@ -75,7 +75,7 @@ def request(
 
 def encoded(message: dict[str, Any]) -> bytes:
     """In protobuf."""
-    return json_format.ParseDict(message, ExportMetricsServiceRequest()).SerializeToString()
+    return bytes(json_format.ParseDict(message, ExportMetricsServiceRequest()).SerializeToString())
 
 
 def samples(found: OtlpRequest) -> list[tuple[str, int, str]]:

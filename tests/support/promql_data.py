@@ -61,7 +61,7 @@ def odd_store() -> MemoryStore:
                 rng.choice(((), (0.0, 1.0), (-1.0,))) if custom else (),
                 hint,
             )
-            labels = labels_of({"__name__": "native", "instance": str(index)})
-            store.append(labels, step * 15_000, native if rng.random() < 0.8 else count)
+            own = labels_of({"__name__": "native", "instance": str(index)})
+            store.append(own, step * 15_000, native if rng.random() < 0.8 else count)
     store.extend((), [(0, 1.0), (60_000, 2.0)])
     return store

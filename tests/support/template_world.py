@@ -69,7 +69,7 @@ def _buckets(sent: dict[str, Any], sign: str, whole: bool) -> Buckets:
     counts = list(sent.get(f"{sign}_{'deltas' if whole else 'counts'}", ()))
     for at in range(1, len(counts) if whole else 0):
         counts[at] += counts[at - 1]
-    index, at = [], 0
+    index, at = list[int](), 0
     for span in sent.get(f"{sign}_spans", ()):
         at += span["offset"]
         index += range(at, at + span["length"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -105,10 +106,11 @@ def test_reserved_names_stay_reserved() -> None:
 def test_escaped_names_are_names_everywhere(name: str, unit: str, counts: bool, suffixes: bool) -> None:
     """What the escaping strategies build is of letters, digits and underscores, or nothing is left and that is said."""
     namer = Namer.of(OtlpConfig(translation_strategy=ESCAPED[not suffixes]))
-    for build, is_name in (
+    builds: tuple[tuple[Callable[[], str], Callable[[str], bool]], ...] = (
         (lambda: namer.metric(name, unit, is_counter=counts, is_gauge=not counts), is_legacy_metric_name),
         (lambda: namer.label(name), is_legacy_label_name),
-    ):
+    )
+    for build, is_name in builds:
         try:
             built = build()
         except EmptyName:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -35,8 +36,12 @@ def mixed(step: int) -> dict[str, Any]:
         "zeroCount": str(step),
         "positive": {"offset": 2, "bucketCounts": ["1", "0", "2"]},
     }
-    quantile = {"timeUnixNano": str(at * 1_000_000), "count": "4", "sum": 1.0 + step}
-    quantile["quantileValues"] = [{"quantile": 0.5, "value": 2.0 + step}]  # type: ignore[assignment]
+    quantile = {
+        "timeUnixNano": str(at * 1_000_000),
+        "count": "4",
+        "sum": 1.0 + step,
+        "quantileValues": [{"quantile": 0.5, "value": 2.0 + step}],
+    }
     return request(
         [
             gauge("g.a", point(at, 1.5 + step, zone="x"), point(at, 7 + step, T, zone="y"), point(at, 0.0)),
@@ -125,7 +130,7 @@ def test_a_point_without_a_recorded_value_ends_its_series() -> None:
     ],
 )
 def test_what_identifies_goes_before_a_point_where_it_says_something(
-    resource: dict[str, str], own: dict[str, str], series: str
+    resource: dict[str, str], own: dict[str, Any], series: str
 ) -> None:
     """An empty service name or instance leaves the data point its own job or instance."""
     found = OtlpDecoder(Options()).decode(encoded(request([gauge("g", point(T, 1.0, **own))], resource)))
@@ -200,7 +205,7 @@ def test_a_delta_that_is_left_out_says_nothing_of_its_resource() -> None:
     """A request of late deltas alone makes no target_info; a metric beside them makes one of its own time."""
     decoder = OtlpDecoder(Options(deltas_summed=True))
     late, newer = T - 600_000, T + 600_000
-    kinds = [
+    kinds: list[Callable[[int], dict[str, Any]]] = [
         lambda at: sum_("s", point(at, 2, at - 9), temporality=1),
         lambda at: histogram("h", buckets(at, [1, 2], [5.0]), temporality=1),
     ]

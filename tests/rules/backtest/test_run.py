@@ -60,15 +60,17 @@ class Stepped(World):
         self.timelines: dict[RuleSession, Timelines] = {}
         self.failures: dict[RuleSession, dict[int, str]] = {}
 
-    def _evaluate(self, spec: GroupSpec, session: RuleSession, time_ms: int) -> None:
+    def _evaluate(self, spec: GroupSpec, session: RuleSession, time_ms: int) -> bool:
+        shows = False
         before: ActiveAlerts = session.alerts if isinstance(session, AlertingSession) else {}
         try:
-            super()._evaluate(spec, session, time_ms)
+            shows = super()._evaluate(spec, session, time_ms)
         except QueryError as error:
             self.failures.setdefault(session, {})[time_ms] = str(error)
         if isinstance(session, AlertingSession):
             timelines = self.timelines.setdefault(session, Timelines(session.spec.alert))
             timelines.observe({**before, **session.alerts}, before, session.alerts, time_ms)
+        return shows
 
     @property
     def sessions(self) -> list[RuleSession]:

@@ -69,7 +69,7 @@ class MemoryStore:
         found.histograms.append(None if native is None else _as_stored(found.last, native))
         found.last = native
 
-    def extend(self, labels: Labels, samples: Iterable[tuple[int, float]]) -> None:
+    def extend(self, labels: Labels, samples: Iterable[tuple[int, float | FloatHistogram]]) -> None:
         """Add several samples."""
         for time_ms, value in samples:
             self.append(labels, time_ms, value)
