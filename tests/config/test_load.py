@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -15,13 +15,14 @@ from trimon.config import (
     load_text,
 )
 from trimon.config.configuration import FlagDefaults
+from trimon.config.discovery.file import FileSdConfig
 from trimon.config.globs import expand_glob
 from trimon.config.support import INERT
 from trimon.errors import UserError
 
 
-def read(text: str, **more: object) -> Config:
-    return load_text(text, "/etc/prometheus/prometheus.yml", **more)  # type: ignore[arg-type]
+def read(text: str, **more: Any) -> Config:
+    return load_text(text, "/etc/prometheus/prometheus.yml", **more)
 
 
 def job(text: str) -> str:
@@ -377,7 +378,9 @@ def test_relative_paths_are_joined_to_the_file() -> None:
     )
     a = config.scrape_configs[0]
     assert config.main.rule_files == ("/etc/prometheus/r.yml", "/abs/r.yml")
-    assert a.file_sd_configs[0].files == ("/etc/prometheus/t/*.json",)
+    (source,) = a.discovery()
+    assert isinstance(source, FileSdConfig)
+    assert source.files == ("/etc/prometheus/t/*.json",)
     assert (a.tls_config.ca_file, a.tls_config.cert_file) == ("/etc/prometheus/ca.crt", "/abs/c")
     assert a.basic_auth is not None
     assert a.basic_auth.password_file == "/etc/prometheus/p"

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from trimon.config import load_text, load_web_config
+from trimon.config.discovery.plugin import PluginSdConfig
 from trimon.config.discovery.table import MECHANISMS
 from trimon.config.globals import GlobalConfig
 from trimon.config.http import HttpClient
@@ -35,7 +36,9 @@ def test_every_mechanism_has_a_row() -> None:
 def test_the_examples_of_the_manual_load(tmp_path: Path) -> None:
     """The example of a job and of a web config file are valid."""
     job, web = re.findall(r"```yaml\n(.*?)```", MANUAL, re.DOTALL)
-    assert load_text(job, "p.yml").scrape_configs[0].trimon_sd_configs[0].options["refresh_s"] == 30
+    (source,) = load_text(job, "p.yml").scrape_configs[0].discovery()
+    assert isinstance(source, PluginSdConfig)
+    assert source.options["refresh_s"] == 30
     path = tmp_path / "web.yml"
     path.write_text(web)
     config = load_web_config(path)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from trimon.config import effective_yaml, load_text
 from trimon.config.discovery.table import MECHANISMS
-from trimon.config.kinds import AnyUrl, Hidden, Listed
-from trimon.config.model import Source, settings_of
+from trimon.config.kinds import Hidden, Listed
+from trimon.config.model import Kind, Source, settings_of
 from trimon.config.secret import Secret
 from trimon.config.yaml.tree import Document
 from trimon.errors import UserError
@@ -42,7 +42,7 @@ ROWS = [
     [row for row in ROWS if row[1] in ADDRESSES and row[:2] not in NO_URLS],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_password_in_an_address_is_never_printed(mechanism: str, name: str, kind: AnyUrl | Listed) -> None:
+def test_a_password_in_an_address_is_never_printed(mechanism: str, name: str, kind: Kind) -> None:
     """Every address of every mechanism may be a URL with a password: neither the value nor what is shown has it."""
     text = "http://user:hunter2@h/"
     document = Document(f"[{text}]" if isinstance(kind, Listed) else text, "p.yml")

@@ -20,6 +20,7 @@ from trimon.config import (
     looks_secret,
     masked_url,
 )
+from trimon.config.discovery.plugin import PluginSdConfig
 from trimon.errors import UserError
 from trimon.redaction import redacted
 
@@ -90,7 +91,8 @@ def test_no_secret_leaves_a_configuration() -> None:
     a = config.scrape_configs[0]
     assert a.basic_auth is not None
     assert a.basic_auth.password.reveal() == HIDDEN
-    assert a.trimon_sd_configs[0].options["api_token"] == HIDDEN
+    (source,) = [each for each in a.discovery() if isinstance(each, PluginSdConfig)]
+    assert source.options["api_token"] == HIDDEN
 
 
 def test_a_changed_secret_changes_the_fingerprint() -> None:

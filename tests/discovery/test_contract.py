@@ -16,6 +16,7 @@ import trio
 from trio.testing import MockClock
 
 from trimon.config import load_text
+from trimon.config.discovery.plugin import PluginSdConfig
 from trimon.discovery.contract import DiscoveryContract
 from trimon.discovery.doubles import Found, PreparedFetch, context_of_doubles
 from trimon.discovery.example import LocalPorts
@@ -244,4 +245,6 @@ def test_the_example_of_the_manual_keeps_the_contract(tmp_path: Path) -> None:
 def test_the_configuration_of_the_manual_loads() -> None:
     """The documented job is a valid one."""
     (config,) = blocks("yaml")
-    assert load_text(config, "p.yml").scrape_configs[0].trimon_sd_configs[0].plugin == "inventory:Inventory"
+    (source,) = load_text(config, "p.yml").scrape_configs[0].discovery()
+    assert isinstance(source, PluginSdConfig)
+    assert source.plugin == "inventory:Inventory"

@@ -7,7 +7,7 @@ import types
 from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 import trio
@@ -69,11 +69,11 @@ def plugins() -> Iterator[str]:
     del sys.modules[module.__name__]
 
 
-def run_of(text: str, hub: Hub, **more: object) -> ProviderRun:
+def run_of(text: str, hub: Hub, **more: Any) -> ProviderRun:
     config = load_text(f"scrape_configs: [{{job_name: j, {text}}}]", "/p.yml")
     (provider,) = providers_of(map(consumer_of, config.scrape_configs)).values()
     hub.wire({"j": [provider.key]})
-    return ProviderRun(provider, Registry(list), hub, context_of_doubles(), **more)  # type: ignore[arg-type]
+    return ProviderRun(provider, Registry(list), hub, context_of_doubles(), **more)
 
 
 async def test_a_crash_takes_no_targets_away(
@@ -235,7 +235,7 @@ async def test_an_inspect_that_is_wrong_harms_nobody(
             await trio.sleep_forever()
 
     class Keys(dict[str, object]):
-        def keys(self) -> NoReturn:  # type: ignore[override]
+        def keys(self) -> NoReturn:
             raise Rude("keys")
 
     async def inspect(self: object) -> dict[str, object]:
@@ -245,7 +245,7 @@ async def test_an_inspect_that_is_wrong_harms_nobody(
         raise Rude("property")
 
     how: dict[str, object] = {"async": inspect, "property": property(raises), "keys": lambda self: Keys(a=1)}
-    Odd.inspect = how[kind]  # type: ignore[method-assign, assignment]
+    Odd.inspect = how[kind]  # type: ignore[method-assign, assignment]  # it is wrong on purpose
     vars(sys.modules[plugins])["Odd"] = Odd
     run = run_of(f"trimon_sd_configs: [{{plugin: '{plugins}:Odd'}}]", Hub())
     nursery.start_soon(run.run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,10 +80,10 @@ def test_each_consumer_gets_all_its_sources(wanted: list[list[int]]) -> None:
         )
     )
     for index, numbers in enumerate(wanted):
-        files = [
+        files: list[Any] = [
             provider.request()[1]["files"] for provider in made.values() if f"j{index}" in provider.consumers
         ]
-        assert sorted(files) == [[f"/f{number}.yml"] for number in sorted(set(numbers))]  # type: ignore[type-var]
+        assert sorted(files) == [[f"/f{number}.yml"] for number in sorted(set(numbers))]
 
 
 def test_secrets_do_not_show_in_keys() -> None:

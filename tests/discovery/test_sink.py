@@ -73,13 +73,13 @@ def test_an_empty_first_publish_counts() -> None:
     [
         ["x"],
         [TargetGroup("")],
-        [TargetGroup(5)],  # type: ignore[arg-type]
-        [TargetGroup("s", [5])],  # type: ignore[list-item]
-        [TargetGroup("s", [{"a": 5}])],  # type: ignore[dict-item]
-        [TargetGroup("s", [{5: "a"}])],  # type: ignore[dict-item]
+        [TargetGroup(5)],  # type: ignore[arg-type]  # no text
+        [TargetGroup("s", [5])],  # type: ignore[list-item]  # no labels
+        [TargetGroup("s", [{"a": 5}])],  # type: ignore[dict-item]  # no text
+        [TargetGroup("s", [{5: "a"}])],  # type: ignore[dict-item]  # no name
         [TargetGroup("s", [{"": "a"}])],
         [TargetGroup("s", [{"a": "\ud800"}])],
-        [TargetGroup("s", [], {"a": None})],  # type: ignore[dict-item]
+        [TargetGroup("s", [], {"a": None})],  # type: ignore[dict-item]  # no text
         [TargetGroup("s"), TargetGroup("s")],
         [TargetGroup("s", [{f"l{n}": "x" for n in range(limits.LABELS_PER_TARGET_MAX + 1)}])],
         [TargetGroup("s", [{"a": "x" * (limits.LABEL_VALUE_BYTES_MAX + 1)}])],

@@ -104,7 +104,9 @@ async def test_nothing_of_a_connection_with_tls_is_left_to_the_collector(
     if trusted:
         authority.configure_trust(trust)
     listeners = await trio.open_ssl_over_tcp_listeners(0, context, host="127.0.0.1", https_compatible=True)
-    peer = Peer(listeners[0].transport_listener.socket.getsockname()[1])
+    accepting = listeners[0].transport_listener
+    assert isinstance(accepting, trio.SocketListener)
+    peer = Peer(accepting.socket.getsockname()[1])
 
     async def serve(stream: trio.SSLStream[trio.SocketStream]) -> None:
         with contextlib.suppress(trio.BrokenResourceError):

@@ -15,7 +15,9 @@ import trio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509.oid import NameOID
+from jwt.types import Options
 from trio.testing import MockClock
 
 from trimon.clock import StoppedClock
@@ -142,9 +144,9 @@ async def test_a_workload_and_a_certificate(tmp_path: Path) -> None:
     assert jwt.get_unverified_header(claim)["alg"] == "PS256"
     assert jwt.get_unverified_header(claim)["x5t#S256"]
     public = serialization.load_pem_private_key(key, None).public_key()
-    told = jwt.decode(
-        claim, public, ["PS256"], audience=identity.asked[-1].url, options={"verify_exp": False, "verify_iat": False}  # type: ignore[arg-type]
-    )  # fmt: skip
+    assert isinstance(public, RSAPublicKey)
+    options: Options = {"verify_exp": False, "verify_iat": False}
+    told = jwt.decode(claim, public, ["PS256"], options, audience=identity.asked[-1].url)
     assert (told["iss"], told["sub"], told["exp"] - told["nbf"]) == (CLIENT, CLIENT, 600)
     (tmp_path / "pem").write_bytes(b"nothing")
     with pytest.raises(FetchError, match="no certificate and RSA key"):

@@ -16,7 +16,7 @@ from trimon.fetch.request import FetchRequest, Response
 
 Answers = Mapping[str, bytes | str | Response | Exception]
 
-VALUES: Final = (
+VALUES: Final[tuple[Any, ...]] = (
     None,
     True,
     0,

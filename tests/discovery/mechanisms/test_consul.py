@@ -318,7 +318,7 @@ async def test_in_the_end_all_is_as_the_agent_has_it(seed: int, autojump_clock: 
         ("unix:///run/consul.sock", {"path_prefix": "/p"}, Place("http://localhost/p", "/run/consul.sock")),
     ],
 )
-def test_where_an_agent_is(server: str, options: dict[str, str], place: Place) -> None:
+def test_where_an_agent_is(server: str, options: dict[str, Any], place: Place) -> None:
     """An address may have a scheme, which wins, or name a socket; a prefix begins with one slash and ends with none."""
     assert Place.of(ConsulSdConfig(server=SecretUrl(server), **options)) == place
 

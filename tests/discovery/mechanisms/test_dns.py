@@ -34,7 +34,9 @@ from trimon.peers import resolver
 def config(**fields: Any) -> DnsSdConfig:
     section = {"names": ["hosts.example"], "type": "A", "port": 80, "refresh_interval": "300ms", **fields}
     text = json.dumps({"scrape_configs": [{"job_name": "d", "dns_sd_configs": [section]}]})
-    return load_text(text, "p.yml").scrape_configs[0].dns_sd_configs[0]
+    (found,) = load_text(text, "p.yml").scrape_configs[0].discovery()
+    assert isinstance(found, DnsSdConfig)
+    return found
 
 
 class FakeDns:

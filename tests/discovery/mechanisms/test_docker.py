@@ -12,7 +12,7 @@ from trimon.config.discovery.containers import DockerFilter, DockerSdConfig, Doc
 from trimon.config.secret import SecretUrl
 from trimon.discovery.asking.record import SourceError
 from trimon.discovery.contract import DiscoveryContract
-from trimon.discovery.doubles import PreparedFetch, context_of_doubles
+from trimon.discovery.doubles import Answer, PreparedFetch, context_of_doubles
 from trimon.discovery.mechanisms.containers.docker import DockerDiscovery
 from trimon.discovery.mechanisms.containers.dockerswarm import DockerSwarmDiscovery
 from trimon.discovery.plugin import Context
@@ -127,7 +127,7 @@ class TestSwarm(DiscoveryContract):
 )
 async def test_the_version_is_the_engines_or_the_newest_that_is_known(said: str, path: str) -> None:
     """An engine is asked in its own version; in none where it does not say one."""
-    answers = {
+    answers: dict[str, Answer] = {
         f"{BASE}/_ping": ping(said),
         f"{BASE}{path}/containers/json": json.dumps([container("a")]),
         f"{BASE}{path}/networks": NETWORKS,
@@ -158,7 +158,7 @@ async def test_an_engine_that_was_replaced_is_asked_for_its_version() -> None:
 async def test_containers_that_share_networks_in_a_circle_have_none() -> None:
     """Two containers that name each other's networks end in no target, and in no endless loop."""
     pair = [container("a", "container:b", {}), container("b", "container:a", {})]
-    answers = {
+    answers: dict[str, Answer] = {
         f"{BASE}/_ping": ping("1.51"),
         f"{API}/containers/json": json.dumps(pair),
         f"{API}/networks": NETWORKS,

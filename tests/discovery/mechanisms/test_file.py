@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -26,6 +27,12 @@ from trimon.offload import ThreadOffload
 
 def names(found: Found) -> list[str]:
     return sorted(labels["__address__"] for labels in found.targets)
+
+
+def error_of(discovery: FileDiscovery, path: Path) -> Any:
+    files = discovery.inspect()["files"]
+    assert isinstance(files, dict)
+    return files[str(path)]["error"]
 
 
 def write(path: Path, *addresses: str, **labels: str) -> None:
@@ -108,8 +115,9 @@ async def test_files_come_change_break_and_go(
     await trio.sleep(61)
     assert names(found) == ["a:1", "b:1", "b:2", "c:1"]
     fields = discovery.inspect()
-    assert fields["read_errors"] >= 1  # type: ignore[operator]
-    assert "unexpected end of JSON input" in fields["files"][str(tmp_path / "b.json")]["error"]  # type: ignore[index]
+    assert isinstance(fields["read_errors"], int)
+    assert fields["read_errors"] >= 1
+    assert "unexpected end of JSON input" in error_of(discovery, tmp_path / "b.json")
     write(tmp_path / "b.json", "b:3")
     (tmp_path / "a.json").unlink()
     await trio.sleep(61)
@@ -117,7 +125,7 @@ async def test_files_come_change_break_and_go(
     write(tmp_path / "b.json")
     await trio.sleep(61)
     assert names(found) == ["c:1"]
-    assert not discovery.inspect()["files"][str(tmp_path / "b.json")]["error"]  # type: ignore[index]
+    assert not error_of(discovery, tmp_path / "b.json")
     nursery.cancel_scope.cancel()
 
 
@@ -237,8 +245,7 @@ async def test_too_much_for_one_discovery_changes_nothing(
     write(tmp_path / "b.json", "b:1", "b:2", "b:3", "b:4")
     await trio.sleep(61)
     assert names(found) == ["a:3", "b:1", "b:2"]
-    error = discovery.inspect()["files"][str(tmp_path / "b.json")]["error"]  # type: ignore[index]
-    assert error == "more than 3 targets in one publish"
+    assert error_of(discovery, tmp_path / "b.json") == "more than 3 targets in one publish"
 
 
 async def test_a_label_that_no_target_may_have_is_the_files_error(
@@ -252,7 +259,7 @@ async def test_a_label_that_no_target_may_have_is_the_files_error(
     nursery.start_soon(discovery.run, found.sink)
     await found.wait_published()
     assert names(found) == ["a:1"]
-    assert "is too long" in discovery.inspect()["files"][str(tmp_path / "b.json")]["error"]  # type: ignore[index]
+    assert "is too long" in error_of(discovery, tmp_path / "b.json")
 
 
 @pytest.mark.parametrize("pattern", ["/no\0where/*.json", "/tmp/\0*.json", "/tmp/\0.json", "/\0/a.yml"])

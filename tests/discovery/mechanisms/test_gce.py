@@ -12,6 +12,7 @@ import pytest
 import trio
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.types import Options
 
 from tests.support.oddanswers import Rude, json_variants, survives
 from trimon.config.discovery.clouds import GceSdConfig
@@ -92,7 +93,7 @@ async def test_a_service_account_signs_who_it_is() -> None:
     assert (token.secret, token.lasts_s) == ("token-of-test", 3600)
     form = parse_qs(fetch.requests[0].body.decode())
     assert form["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
-    options = {"verify_exp": False, "verify_iat": False}
+    options: Options = {"verify_exp": False, "verify_iat": False}
     claims = jwt.decode(form["assertion"][0], KEY.public_key(), ["RS256"], options, audience=TOKENS)
     now_s = context.clock.now_ms() // 1000
     assert claims == {"iss": "me@p", "scope": SCOPE, "aud": TOKENS, "iat": now_s, "exp": now_s + 3600}

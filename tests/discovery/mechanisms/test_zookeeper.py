@@ -40,7 +40,7 @@ def member(host: str, port: int = 80) -> bytes:
 def nerve(*servers: str, paths: tuple[str, ...] = ("/s",), context: Context | None = None) -> NerveDiscovery:
     section = {"servers": list(servers), "paths": list(paths), "timeout": "4s"}
     text = json.dumps({"scrape_configs": [{"job_name": "z", "nerve_sd_configs": [section]}]})
-    config = load_text(text, "p.yml").scrape_configs[0].nerve_sd_configs[0]
+    (config,) = load_text(text, "p.yml").scrape_configs[0].discovery()
     return NerveDiscovery({"config": config}, context or context_of_doubles(offload=ThreadOffload(2)))
 
 
@@ -216,7 +216,7 @@ async def test_a_member_that_no_target_can_have_holds_no_other_up(server: FakeZo
     server.put("/s/huge", b'{"host": "' + b"z" * 100_000 + b'"}')
     server.put("/s/type", b'{"host": 3}')
     children = server.children
-    server.children = lambda path: children(path) * 2  # type: ignore[method-assign]
+    server.children = lambda path: children(path) * 2  # type: ignore[method-assign]  # the server tells each child twice
 
     async def look(found: Found) -> None:
         await becomes(found, "a", "b", "x" * 60_000 + ":1")

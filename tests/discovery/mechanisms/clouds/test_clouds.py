@@ -86,7 +86,7 @@ def linode(count: int) -> Answers:
         {"id": at, "ipv4": [f"203.0.113.{at}"], "ipv6": "2001:db8::1/64", "tags": ["a"]}
         for at in range(count)
     ]
-    addresses = [{"address": each["ipv4"][0], "public": True, "rdns": "x.example"} for each in found]
+    addresses = [{"address": f"203.0.113.{at}", "public": True, "rdns": "x.example"} for at in range(count)]
     return {
         f"{LINODE}/linode/instances?{query}": {"data": found, "pages": 1},
         f"{LINODE}/networking/ips?{query}": {"data": addresses, "pages": 1},

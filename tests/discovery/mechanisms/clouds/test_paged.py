@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from trimon import limits
 from trimon.discovery.asking.record import SourceError
 from trimon.discovery.mechanisms.clouds import paged
 from trimon.discovery.mechanisms.clouds.paged import Page, all_pages
@@ -33,7 +34,7 @@ async def test_a_page_that_comes_again_is_an_error() -> None:
 async def test_a_list_without_end_is_an_error(items: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """Names that are new each time end at the limit of pages, or of items."""
     monkeypatch.setattr(paged, "PAGES_MAX", 50)
-    monkeypatch.setattr(paged.limits, "TARGETS_PER_PUBLISH_MAX", 20)
+    monkeypatch.setattr(limits, "TARGETS_PER_PUBLISH_MAX", 20)
     asked = []
 
     async def ask(name: str) -> Page[int]:

@@ -31,10 +31,8 @@ ACCOUNT = {"kid": "key-1", "iss": "x@sa.example", "sub": "subject", "aud": "http
 
 def discovery(fetch: PreparedFetch, **options: str) -> StackitDiscovery:
     job = {"job_name": "j", "stackit_sd_configs": [{"project": "p", **options}]}
-    loaded = load_text(json.dumps({"scrape_configs": [job]}), "p.yml").scrape_configs[0]
-    return StackitDiscovery(
-        {"config": loaded.stackit_sd_configs[0]}, context_of_doubles(fetch=fetch, clock=WallClock())
-    )
+    (config,) = load_text(json.dumps({"scrape_configs": [job]}), "p.yml").scrape_configs[0].discovery()
+    return StackitDiscovery({"config": config}, context_of_doubles(fetch=fetch, clock=WallClock()))
 
 
 def inline(_: Path) -> dict[str, str]:

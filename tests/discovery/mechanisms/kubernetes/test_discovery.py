@@ -218,7 +218,7 @@ def test_an_event_that_makes_no_sense_is_an_error_of_the_watch(line: bytes) -> N
                     told.append(line)
                     yield line
 
-    cluster._watch = odd  # type: ignore[method-assign, assignment]
+    cluster._watch = odd  # type: ignore[method-assign]  # what a server says lies behind it
 
     async def look(found: Found) -> None:
         await trio.sleep(60)
@@ -258,7 +258,7 @@ def test_a_list_that_makes_no_sense_publishes_nothing(body: bytes) -> None:
         await send(request)
         return Response(200, "OK", "application/json", body, len(body))
 
-    cluster.send = odd  # type: ignore[method-assign]
+    cluster.send = odd  # type: ignore[method-assign]  # the server answers nonsense
     made, found = discovery(cluster), Found()
 
     async def main() -> None:
@@ -320,7 +320,7 @@ def test_an_endless_list_ends(items: str) -> None:
         body = b'{"metadata": {"continue": "more", "resourceVersion": "1"}, "items": [%b]}' % items.encode()
         return Response(200, "OK", "application/json", body, len(body))
 
-    cluster.send = endless  # type: ignore[method-assign]
+    cluster.send = endless  # type: ignore[method-assign]  # the server has always more
     made, found = discovery(cluster), Found()
 
     async def main() -> None:
@@ -401,7 +401,7 @@ def test_a_server_that_asks_for_patience_is_left_alone() -> None:
         async with stream(request) as answer:
             yield answer
 
-    cluster.stream = busy  # type: ignore[method-assign]
+    cluster.stream = busy  # type: ignore[method-assign]  # the server refuses once
 
     async def look(found: Found) -> None:
         assert asked_at_s[1] - asked_at_s[0] >= 20
@@ -411,7 +411,7 @@ def test_a_server_that_asks_for_patience_is_left_alone() -> None:
 
 
 async def _nothing() -> AsyncGenerator[bytes, None]:
-    for piece in ():
+    for piece in tuple[bytes, ...]():
         yield piece
 
 
@@ -423,7 +423,12 @@ def test_a_node_that_only_says_that_it_is_well_rebuilds_nothing() -> None:
     made = discovery(cluster, attach_metadata={"node": True})
     built: list[str] = []
     build = made._built
-    made._built = lambda keys: (built.extend(keys), build(keys))[1]  # type: ignore[method-assign]
+
+    def noted(keys: Any) -> Any:
+        built.extend(keys)
+        return build(keys)
+
+    made._built = noted  # type: ignore[method-assign]  # it is listened to
 
     async def look(found: Found) -> None:
         built.clear()
