@@ -80,7 +80,7 @@ def test_bytes_count_beside_series() -> None:
 
 def test_series_that_are_stored_are_not_new() -> None:
     """A target whose body is not remembered, as after a restart, may show again what storage has of it."""
-    one = SeriesAdmission(10_000 * SERIES_BYTES_LATER, {"a": 5_000 + REPORT_SERIES_MAX}.get)  # type: ignore[arg-type]
+    one = SeriesAdmission(10_000 * SERIES_BYTES_LATER, {"a": 5_000 + REPORT_SERIES_MAX}.get)  # type: ignore[arg-type]  # no other is asked for
     one.refill(10_000, 0)
     made = grant(one, "a")
     assert not made.is_whole

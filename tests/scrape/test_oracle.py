@@ -20,7 +20,7 @@ from trio.testing import MockClock
 from tests.support.oracle import recordings
 from tests.support.protobuf import varint
 from tests.support.store_world import World, world
-from trimon.actors.scraping.manager import Discovered
+from trimon.actors.discovery.discovered import Discovered
 from trimon.actors.scraping.scrapepool import JobConfig
 from trimon.config.load import load_text
 from trimon.config.scrape import ScrapeConfig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from tests.scrape.test_session import Scraper
 from trimon.scrape.options import PoolOptions
@@ -53,11 +54,12 @@ def test_room_is_given_to_new_series_within_a_minute() -> None:
 
 def test_without_it_the_scrape_fails() -> None:
     """The limits of Prometheus fail as ever, and so do those on names and on what is exposed."""
-    for limits, error in (
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"sample_limit": 1}, "sample limit exceeded"),
         ({"metric_name_limit": 1}, "metric_name_limit exceeded (metric: b, limit: 1)"),
         ({"exposed_sample_limit": 1}, "exposed_sample_limit exceeded (samples: 2, limit: 1)"),
-    ):
+    )
+    for limits, error in cases:
         scraper = Scraper(replace(OPTIONS, **limits))
         assert scraper.scrape(b"a 1\n")["up"] == 1
         assert scraper.scrape(b"a 1\nb 2\n")["up"] == 0

@@ -119,10 +119,9 @@ def test_a_failed_scrape_ends_everything(body: bytes, content_type: str, status:
     scraper = Scraper()
     scraper.scrape(b"a 1\nb 2\n")
     values = scraper.scrape(body, content_type, status)
-    assert values["up"] == 0
+    assert (values["up"], scraper.session.state.health) == (0, "down")
     assert not {"a", "b"} & values.keys()
     assert error in scraper.session.state.last_error
-    assert scraper.session.state.health == "down"
     assert scraper.scrape(b"a 4\n")["a"] == 4
     assert scraper.session.state.health == "up"
 
@@ -299,12 +298,14 @@ def test_a_body_that_is_too_big_names_the_limit_that_it_met(options: PoolOptions
 def test_what_costs_more_a_byte_is_told() -> None:
     """Plain text is read on the loop up to a megabyte; protobuf and texts that are assembled are not."""
     scraper = Scraper()
-    scraper.scrape(b"a 1\n")
-    assert not scraper.session.is_dense
-    scraper.scrape(b"\x0b\x0a\x01a\x18\x01\x22\x04\x12\x02\x08\x01", "application/vnd.google.protobuf")
-    assert scraper.session.is_dense
-    scraper.scrape(b"a 1\n")
-    assert not scraper.session.is_dense
+    protobuf = b"\x0b\x0a\x01a\x18\x01\x22\x04\x12\x02\x08\x01"
+    for body, content_type, dense in (
+        (b"a 1\n", "text/plain", False),
+        (protobuf, "application/vnd.google.protobuf", True),
+        (b"a 1\n", "text/plain", False),
+    ):
+        scraper.scrape(body, content_type)
+        assert scraper.session.is_dense == dense
     assert Scraper(PoolOptions("j", convert_classic_histograms=True)).session.is_dense
 
 

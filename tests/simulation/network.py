@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal
 
 import trio
 
-from trimon.fetch.request import FetchError, FetchRequest, Response
+from trimon.fetch.request import FetchError, FetchRequest, Response, StreamedResponse
 
 Mood = Literal["well", "down", "slow", "cut", "lies", "500"]
 MOODS: tuple[Mood, ...] = ("well", "well", "well", "down", "slow", "cut", "lies", "500")
@@ -75,6 +76,10 @@ class Connection:
                 (b"", b"\xff", b'a{i="', b"\x00\n")
             )
         return Response(200, "OK", CONTENT_TYPE, body, len(body))
+
+    def stream(self, request: FetchRequest) -> AbstractAsyncContextManager[StreamedResponse]:
+        """Not asked for."""
+        raise NotImplementedError
 
     async def aclose(self) -> None:
         """Nothing to close."""

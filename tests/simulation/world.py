@@ -117,7 +117,12 @@ class World:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._run, machine, scope)
             with trio.CancelScope() as story:
-                self.disk.on_death = lambda: (scope.cancel(), story.cancel())  # type: ignore[assignment,func-returns-value]
+
+                def end() -> None:
+                    scope.cancel()
+                    story.cancel()
+
+                self.disk.on_death = end
                 await self._story(machine, power_failed=power_failed)
             if self.disk.dead:
                 scope.cancel()
@@ -319,7 +324,7 @@ def play(seed: int) -> World:
     world = World(seed)
     run, schedule = trio._core._run, random.Random(seed + 3)
     before = run._r, run._ALLOW_DETERMINISTIC_SCHEDULING
-    run._r, run._ALLOW_DETERMINISTIC_SCHEDULING = schedule, True  # type: ignore[attr-defined]  # trio's own tests do the same
+    run._r, run._ALLOW_DETERMINISTIC_SCHEDULING = schedule, True  # type: ignore[misc]  # trio's own tests do the same
     try:
         trio.run(world.live, clock=trio.testing.MockClock(autojump_threshold=0))
     except BaseExceptionGroup as group:
@@ -328,7 +333,7 @@ def play(seed: int) -> World:
             broken = broken.exceptions[0]  # type: ignore[assignment]  # a leaf at last
         raise (broken or group) from None
     finally:
-        run._r, run._ALLOW_DETERMINISTIC_SCHEDULING = before  # type: ignore[attr-defined]
+        run._r, run._ALLOW_DETERMINISTIC_SCHEDULING = before  # type: ignore[misc]  # as above
     return world
 
 

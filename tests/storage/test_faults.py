@@ -90,7 +90,7 @@ class Workload:
                 new = tuple(series("m", i=str(i)) for i in range(3))
             elif step % 6 == 0:
                 new = (series("n", step=str(step)),)
-            values = np.arange(len(self.columns)) + step * 1.5
+            values = np.arange(len(self.columns), dtype=np.float64) + step * 1.5
             row = Row("g", time_ms, self.columns, values, new, np.full(len(new), 7.0))
             self.append(row, batch((series("loose"), time_ms + 5, step / 3)))
             if step % 7 == 6:

@@ -11,6 +11,7 @@ from tests.support.histogram_rows import row_of
 from trimon.model.histogram import Buckets, FloatHistogram
 from trimon.storage import growth
 from trimon.storage.growth import GrowingLabel
+from trimon.storage.head.arena import ragged_positions
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -81,11 +82,10 @@ def test_series_may_come_while_it_is_counted(bench: Bench, monkeypatch: pytest.M
     scrape(bench, begin + MINUTE_MS, "b", *range(5))
     wanted = bench.store.growth(30_000)
     came = iter(range(100, 200))
-    original = growth.ragged_positions
 
     def meanwhile(*args: Any) -> Any:
         scrape(bench, begin + 2 * MINUTE_MS, f"c{next(came)}", next(came))
-        return original(*args)
+        return ragged_positions(*args)
 
     monkeypatch.setattr(growth, "ragged_positions", meanwhile)
     assert bench.store.growth(30_000 + MINUTE_MS).metrics == wanted.metrics

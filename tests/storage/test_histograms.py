@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from trimon.model.components import component_labels, split
 from trimon.model.histogram import CUSTOM_SCHEMA, Buckets, FloatHistogram, ResetHint
 from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher, MatchType
-from trimon.model.rows import Row
+from trimon.model.rows import Row, SampleBatch
 
 STEP_MS = 15_000
 NAMES = tuple(series("h", i=str(number)) for number in range(4))
@@ -184,13 +185,11 @@ def test_a_histogram_that_lacks_room_for_a_bucket_is_left_out(bench: Bench) -> N
     more = replace(one, count=9.0, positive=Buckets.of(1, (2.0, 6.0)))
     bench.append(batch_of([(NAMES[0], START_MS, one), (NAMES[1], START_MS, one)]))
     bench.store.limit_series(10)
-    for number, send in enumerate(
-        (
-            lambda time_ms: batch_of([(NAMES[0], time_ms, more), (NAMES[1], time_ms, one)]),
-            lambda time_ms: row_of("g", time_ms, {NAMES[0]: more, NAMES[1]: one}),
-        ),
-        1,
-    ):
+    ways: tuple[Callable[[int], Row | SampleBatch], ...] = (
+        lambda time_ms: batch_of([(NAMES[0], time_ms, more), (NAMES[1], time_ms, one)]),
+        lambda time_ms: row_of("g", time_ms, {NAMES[0]: more, NAMES[1]: one}),
+    )
+    for number, send in enumerate(ways, 1):
         answer = bench.append(send(START_MS + number))[0]
         assert (answer.appended, answer.series_refused) == (1, 1)
     found = read(bench)

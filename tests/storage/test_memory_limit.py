@@ -51,7 +51,7 @@ def test_new_series_beyond_the_flag_are_told(tmp_path: Path) -> None:
     store.replay()
     now_ms = clock.now_ms() // 7_200_000 * 7_200_000
     assert store.append([row(now_ms, ["a", "b"])])[0].error == ""
-    assert store.faults == ()
+    assert list(store.faults) == []
     for turn in range(2):
         store.append([row(now_ms + 1000 * (turn + 1), ["c", "d", "e"])])
     [problem] = store.faults

@@ -32,6 +32,11 @@ def _socket(path: Path) -> None:
         made.bind(path.name)
 
 
+def _unreadable(path: Path) -> None:
+    path.write_bytes(b"x")
+    path.chmod(0)
+
+
 KINDS: dict[str, Callable[[Path], object]] = {
     "directory": lambda path: (path / "inner").mkdir(parents=True),
     "pipe": os.mkfifo,
@@ -40,7 +45,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
     "link in a circle": lambda path: path.symlink_to(path),
     "device": lambda path: path.symlink_to("/dev/zero"),
     "empty": lambda path: path.write_bytes(b""),
-    "unreadable": lambda path: (path.write_bytes(b"x"), path.chmod(0)),
+    "unreadable": _unreadable,
 }
 NAMES = (
     "log-ends",

@@ -46,7 +46,7 @@ def watch(store: Store, stop: threading.Event, faults: list[str]) -> None:
 
 def test_readers_see_whole_rows_while_pages_are_sealed_and_heads_are_cut(bench: Bench) -> None:
     """Four readers beside a writer that crosses two windows, seals, cuts and drops logs: never half a row."""
-    stop, faults = threading.Event(), []
+    stop, faults = threading.Event(), list[str]()
     readers = [threading.Thread(target=watch, args=(bench.store, stop, faults)) for _ in range(4)]
     names = [series("m", i=f"{i:02}") for i in range(WIDTH)]
     (answer,) = bench.append(first_row("g", START_MS, dict.fromkeys(names, float(START_MS))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -74,7 +75,7 @@ class FaultyFiles(DiskFiles):
         self.synced: dict[Path, int] = {}
         self.log: list[str] = []
 
-    def change(self, what: str, *, may_tear: bool = False) -> object:
+    def change(self, what: str, *, may_tear: bool = False) -> Callable[[], None] | None:
         """Count a change and fail if it is its turn. For a torn write: what to call after half of it."""
         if self.dead:
             raise Killed(what)

@@ -114,13 +114,15 @@ def _histogram(frame: SampleFrame, mine: Sequence[int], time_ms: int, flags: Mar
         listed = sorted((index, count) for (kind, index), count in parts.items() if kind == part)
         index = np.array([index for index, _ in listed], np.int64)
         buckets.append(Buckets(index, np.array([count for _, count in listed], np.float64)))
+    positive, negative = buckets
     return FloatHistogram(
         layout.schema,
         layout.zero_threshold,
         parts.get((Part.ZERO, 0), 0.0),
         parts[(Part.COUNT, 0)],
         parts[(Part.SUM, 0)],
-        *buckets,
+        positive,
+        negative,
         layout.custom_values,
         ResetHint.GAUGE if MarkerFlags.GAUGE in flags else ResetHint.UNKNOWN,
     )

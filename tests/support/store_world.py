@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -19,7 +20,7 @@ from trimon.actors.scraping.scrapepool import JobConfig
 from trimon.actors.storage.actor import StorageActor
 from trimon.actors.storage.messages import storage_mailbox
 from trimon.actors.storage.writer import Writer
-from trimon.fetch.request import FetchError, FetchRequest, Response
+from trimon.fetch.request import FetchError, FetchRequest, Response, StreamedResponse
 from trimon.files import DiskFiles
 from trimon.log import LogBuffer
 from trimon.model.labels import METRIC_NAME
@@ -63,6 +64,10 @@ class FakeFetch:
             raise body
         return Response(200, "OK", "text/plain; version=0.0.4", body, len(body))
 
+    def stream(self, request: FetchRequest) -> AbstractAsyncContextManager[StreamedResponse]:
+        """Not asked for."""
+        raise NotImplementedError
+
     async def aclose(self) -> None:
         """Nothing to close."""
 
@@ -81,9 +86,9 @@ class World:
     reports: CrashReports
     log: LogBuffer
 
-    def job(self, name: str = "j", version: str = "1", **options: object) -> JobConfig:
+    def job(self, name: str = "j", version: str = "1", **options: Any) -> JobConfig:
         """A job whose targets are fake."""
-        settings = PoolOptions(name, **{"interval_ms": 10_000, "timeout_ms": 5_000, **options})  # type: ignore[arg-type]
+        settings = PoolOptions(name, **{"interval_ms": 10_000, "timeout_ms": 5_000, **options})
         return JobConfig(settings, version, self.targets.client)
 
     def samples(self, name: str) -> list[tuple[dict[str, str], list[tuple[int, float | None]]]]:

@@ -39,7 +39,7 @@ def lines(draw: st.DrawFn) -> str:
     inner = ",".join(f'{label}{draw(SPACE)}="{value}"' for label, value in labels) + draw(
         st.sampled_from(["", "", "", ","])
     )
-    braces = f"{{{inner}}}" if labels or draw(st.booleans()) else ""
+    braces = f"{{{inner}}}" if bool(labels) or draw(st.booleans()) else ""
     end = draw(st.sampled_from(["", "", "", " 1000", ' # {t="1"} 2', " "]))
     value = draw(st.sampled_from(["1", "2.5", "NaN", "-Inf", "0x1p3", "x", ""]))
     return f"{name}{braces} {value}{end}"

@@ -70,11 +70,11 @@ def histograms(draw: st.DrawFn, *, native: bool) -> HistogramNumbers:
         cumulative = np.cumsum(steps).tolist()
         buckets = tuple(zip(bounds, cumulative, strict=False))
         return HistogramNumbers(cumulative[-1], total_sum, buckets, is_float=is_float)
-    sides = [
+    positive, negative = (
         tuple(sorted(draw(st.dictionaries(st.integers(-20, 20), COUNTS, max_size=5)).items())) for _ in "+-"
-    ]
+    )
     zero = draw(COUNTS)
-    total = zero + sum(count for side in sides for _, count in side)
+    total = zero + sum(count for _, count in (*positive, *negative))
     return HistogramNumbers(
         max(total, 1) if is_float else total,
         total_sum,
@@ -82,7 +82,8 @@ def histograms(draw: st.DrawFn, *, native: bool) -> HistogramNumbers:
         draw(st.integers(-4, 8)),
         2.0 ** draw(st.integers(-128, -1)),
         zero,
-        *sides,
+        positive,
+        negative,
         is_float=is_float,
         packed=draw(st.booleans()),
     )

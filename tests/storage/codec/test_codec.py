@@ -96,7 +96,7 @@ def test_differences_of_every_width_survive(seed: int, count: int, samples: int,
 def test_multiples_of_a_power_of_two_survive(seed: int, count: int, samples: int, shift: int) -> None:
     """Whole numbers with common lowest zeros, of both signs, with gaps and one odd number among them, come back bit for bit."""
     random = np.random.default_rng(seed)
-    values = random.integers(-1000, 1000, (count, samples)) * 2.0**shift
+    values = random.integers(-1000, 1000, (count, samples)).astype(np.float64) * 2.0**shift
     values[::3, random.integers(samples)] += 1.0
     values[random.random((count, samples)) < 0.02] = np.int64(ABSENT_BITS).view(np.float64)
     data = encode(values)
@@ -139,8 +139,12 @@ def test_what_format_1_wrote_is_read() -> None:
 def test_small_steps_take_less_than_a_byte() -> None:
     """A counter that grows by 0 to 3 takes the 2 bits a sample that are in it, one that seldom grows hardly any."""
     random = np.random.default_rng(3)
-    assert len(encode(np.cumsum(random.integers(0, 4, (50, 1000)), axis=1) * 1.0)) < 0.27 * 50_000
-    assert len(encode(np.cumsum(random.random((50, 1000)) < 0.02, axis=1) * 1.0)) < 0.035 * 50_000
+    assert (
+        len(encode(np.cumsum(random.integers(0, 4, (50, 1000)), axis=1).astype(np.float64))) < 0.27 * 50_000
+    )
+    assert (
+        len(encode(np.cumsum(random.random((50, 1000)) < 0.02, axis=1).astype(np.float64))) < 0.035 * 50_000
+    )
 
 
 def test_constants_cost_next_to_nothing() -> None:
@@ -151,7 +155,7 @@ def test_constants_cost_next_to_nothing() -> None:
 def test_steady_counters_cost_little() -> None:
     """A counter that grows by about the same takes well under a byte a sample."""
     random = np.random.default_rng(3)
-    values = np.cumsum(100 + random.integers(0, 4, (50, 1000)), axis=1) * 1.0
+    values = np.cumsum(100 + random.integers(0, 4, (50, 1000)), axis=1).astype(np.float64)
     assert len(encode(values)) < 0.4 * values.size
 
 

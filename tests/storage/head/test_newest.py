@@ -106,7 +106,7 @@ def test_a_group_that_has_just_sealed_needs_no_frame(bench: Bench, width: int) -
     columns = np.arange(width, dtype=np.int32)
     for number in range(1, 200):
         time_ms = START_MS + number * 1000
-        values = np.arange(width) + number / 8
+        values = np.arange(width, dtype=np.float64) + number / 8
         bench.append(Row("a", time_ms, columns, values, (), np.zeros(0)))
         found = selected(bench, "m", time_ms - 5000, time_ms).newest(time_ms - 5000, time_ms)
         assert found is not None

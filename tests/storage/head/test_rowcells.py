@@ -24,7 +24,10 @@ def filled() -> tuple[Head, ScrapeGroup]:
 
 def ending(group: ScrapeGroup, ended: list[int], shown: list[int], granted: list[int]) -> list[int]:
     row = Row("g", START_MS + 1, np.zeros(0, np.int32), np.zeros(0), ended=np.array(ended, np.int32))
-    return ended_columns(group, row, np.array(shown, np.int64), np.array(granted, np.int64)).tolist()
+    found: list[int] = ended_columns(
+        group, row, np.array(shown, np.int64), np.array(granted, np.int64)
+    ).tolist()
+    return found
 
 
 def test_only_columns_that_are_held_and_not_shown_end() -> None:

@@ -26,6 +26,7 @@ from trimon.model.sample import ABSENT, STALE_NAN, is_absent, is_stale
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head import loose, scrapegroup
 from trimon.storage.head.page import seal
+from trimon.storage.head.scrapegroup import RawChunk
 from trimon.storage.head.view import HeadView
 from trimon.storage.read import keptframe, narrowingcache, narrowvalues
 from trimon.storage.read.cachedsnapshot import CachedSnapshot
@@ -279,7 +280,7 @@ def test_what_takes_more_than_half_of_the_room_is_narrowed(
     memory, admitted = FrameCache(60_000), list[int]()
 
     def ask(matchers: tuple[Matcher, ...]) -> SampleFrame:
-        sources: Any = bench.store.snapshot().sources  # type: ignore[attr-defined] # as made
+        sources: Any = bench.store.snapshot().sources
         selection = CachedSnapshot(sources, memory).select(matchers, START_MS, end_ms)
         return selection.wide_frame(START_MS, end_ms, admitted.append)
 
@@ -374,8 +375,10 @@ def test_what_is_kept_does_not_hold_an_old_head(bench: Bench) -> None:
             check(bench, ALL, START_MS, START_MS + 600_000)
         view = bench.store.snapshot().sources[-1]
         assert isinstance(view, HeadView)
-        chunk = weakref.ref(view.groups[0].raw[0].values)
-        del view
+        rows = view.groups[0].raw[0]
+        assert isinstance(rows, RawChunk)
+        chunk = weakref.ref(rows.values)
+        del view, rows
         for step in range(1, 20):
             bench.append(Row("g", START_MS + step * 15_000, columns, np.full(8, float(step))))
         check(bench, ALL, START_MS, START_MS + 600_000)

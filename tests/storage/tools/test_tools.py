@@ -11,6 +11,7 @@ from trimon.errors import OperatingError
 from trimon.files import DiskFiles
 from trimon.gotext import sizes, times
 from trimon.gotext.floats import format_g
+from trimon.model.labels import Labels
 from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
 from trimon.storage.tools.analysis import analyze
@@ -118,12 +119,12 @@ def test_backfilled_blocks_hold_the_samples(bench: Bench) -> None:
     target = bench.options.path.parent / "filled"
     metas = list(create_blocks(DiskFiles(), target, [batch(*points[:300]), batch(*points[300:])], NAMES))
     assert all(meta.min_ms % (2 * HOUR) == 0 and meta.max_ms - meta.min_ms == 2 * HOUR for meta in metas)
-    wanted: dict[object, dict[int, float]] = {}
+    wanted: dict[Labels, dict[int, float]] = {}
     for labels, time_ms, value in points:
         wanted.setdefault(labels, {}).setdefault(time_ms, value)
     store = Store.open(StoreOptions(target), DiskFiles(), bench.clock)
     store.replay()
-    assert same(read(store), {labels: sorted(pairs.items()) for labels, pairs in wanted.items()})  # type: ignore[misc]
+    assert same(read(store), {labels: sorted(pairs.items()) for labels, pairs in wanted.items()})
     store.close()
     wider = bench.options.path.parent / "wider"
     assert len(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ class Sender:
     def send(self) -> None:
         """A row, a second later."""
         self.time_ms = self.bench.clock.value_ms = self.time_ms + 1000
-        self.bench.append(Row("s", self.time_ms, self.columns, np.arange(20) + self.time_ms % 977))
+        self.bench.append(Row("s", self.time_ms, self.columns, np.arange(20.0) + self.time_ms % 977))
 
 
 def killed(bench: Bench) -> None:
@@ -81,7 +82,7 @@ def cut_log(path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [remove_all, empty, remove_inner, remove_log, cut_log])
-def test_storing_goes_on_where_the_directory_was(bench: Bench, harm: object) -> None:
+def test_storing_goes_on_where_the_directory_was(bench: Bench, harm: Callable[[Path], None]) -> None:
     """What is in memory is answered; what comes after the look is there after kill -9, and at the end of the window all is."""
     fill(bench, 3.5)
     maintain(bench)
@@ -90,7 +91,7 @@ def test_storing_goes_on_where_the_directory_was(bench: Bench, harm: object) -> 
     before = exact(bench.read())
     bench.store.check_directory()
     assert bench.store.problems == []
-    harm(bench.options.path)  # type: ignore[operator]
+    harm(bench.options.path)
     sender.send()
     bench.store.check_directory()
     (fault,) = (line for line in bench.store.problems if "while the server runs" in line)

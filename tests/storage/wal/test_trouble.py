@@ -80,7 +80,7 @@ def test_a_segment_that_cannot_be_removed_does_not_take_its_name_away() -> None:
         return size_bytes
 
     for _ in range(3):
-        host.disk.change = first_succeeds  # type: ignore[method-assign]
+        host.disk.change = first_succeeds  # type: ignore[method-assign]  # as said there
         fails(host, 3)
     host.disk.heal()
     host.push(A, 4)
