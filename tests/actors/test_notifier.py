@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 import orjson
@@ -20,7 +20,7 @@ from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.notifier import Notifier, notifier_mailbox
 from trimon.config import load_text
 from trimon.config.alerting import AlertingConfig
-from trimon.fetch.request import FetchError, FetchRequest, Response
+from trimon.fetch.request import FetchError, FetchRequest, Response, StreamedResponse
 from trimon.log import LogBuffer
 from trimon.model.labels import labels_of
 from trimon.notify.alertmanagers import AlertmanagerSet
@@ -57,6 +57,9 @@ class FakeFetch:
         if peer.error:
             raise FetchError(peer.error)
         return Response(peer.status, "Said So", "", b"", 0)
+
+    def stream(self, request: FetchRequest) -> AbstractAsyncContextManager[StreamedResponse]:
+        raise NotImplementedError
 
     async def aclose(self) -> None:
         return None

@@ -94,7 +94,7 @@ class Receiver:
 
     def connect(self, config: RemoteWriteConfig) -> Fetch:
         own = client_options(config).credentials()
-        return SimpleNamespace(send=lambda request: self._send(request, own), aclose=trio.lowlevel.checkpoint)  # type: ignore[return-value]  # it streams nothing
+        return SimpleNamespace(send=lambda request: self._send(request, own), aclose=trio.lowlevel.checkpoint)
 
     async def _send(self, request: FetchRequest, own: tuple[tuple[str, str], ...]) -> Response:
         since_s = trio.current_time() - self.first_s if self.first_s is not None else 0.0

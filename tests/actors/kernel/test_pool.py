@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import partial
 
 import pytest
 import trio
@@ -213,7 +214,7 @@ async def test_a_mailbox_kept_for_the_next_spec_opens_again(
     pool: Pool[str] = Pool("pool")
     nursery.start_soon(pool.run)
     for version in (1, 2):
-        pool.reconcile({"a": ChildSpec("a", lambda version=version: Reader(version), box, version=version)})
+        pool.reconcile({"a": ChildSpec("a", partial(Reader, version), box, version=version)})
         await trio.sleep(1)
         await box.send(version * 10)
         await trio.sleep(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,7 +58,7 @@ def test_a_healthy_run_forgets_earlier_trouble() -> None:
 
 
 @pytest.mark.parametrize("bad", [{"restarts_max": -1}, {"jitter": 1.0}])
-def test_a_policy_without_meaning_is_refused(bad: dict[str, float]) -> None:
+def test_a_policy_without_meaning_is_refused(bad: dict[str, Any]) -> None:
     """Negative counts and a jitter that could make a delay negative are programming errors."""
     with pytest.raises(ValueError, match="must"):
         RestartPolicy(**bad)

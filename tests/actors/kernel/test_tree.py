@@ -6,6 +6,7 @@ import json
 import math
 import time
 from enum import Enum
+from functools import partial
 
 import trio
 from hypothesis import given, settings
@@ -73,11 +74,14 @@ async def test_the_tree_tells_everything_while_a_mailbox_is_jammed(
     assert store["handled"] == 0
     assert store["fields"] == {"queue": "inf"}
     mailbox = store["mailbox"]
+    assert isinstance(mailbox, dict)
     assert (mailbox["policy"], mailbox["used"], mailbox["max"], mailbox["waiting"]) == ("wait", 2, 2, 2)
     assert nodes["trimon/nosy"]["fields"] == {"inspect_failed": "RuntimeError: do not look"}
     fallen = nodes["trimon/scrape/job/2"]
     assert (fallen["state"], fallen["attempt"]) == ("backoff", 1)
-    assert fallen["last_crash"]["error"] == "ValueError: job/2 fell"
+    crash = fallen["last_crash"]
+    assert isinstance(crash, dict)
+    assert crash["error"] == "ValueError: job/2 fell"
     assert nodes["trimon/scrape"]["fields"] == {"wanted": 2, "children": 2, "running": 1, "backoff": 1}
     nursery.cancel_scope.cancel()
 
@@ -106,7 +110,7 @@ def test_a_node_costs_microseconds() -> None:
         pool: Pool[int] = Pool("pool")
         boxes = [Mailbox[int](f"b{n}", max=5) for n in range(1000)]
         pool.reconcile(
-            {n: ChildSpec(f"w{n}", lambda box=box: Server(box, print), box) for n, box in enumerate(boxes)}
+            {n: ChildSpec(f"w{n}", partial(Server, box, print), box) for n, box in enumerate(boxes)}
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(pool.run)

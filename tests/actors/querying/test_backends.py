@@ -38,7 +38,7 @@ async def test_counts_end_with_the_backend() -> None:
         lambda _: SimpleNamespace(send=Away().send, aclose=Away().aclose),
         InlineOffload(),
         LogBuffer(),
-    )  # type: ignore[arg-type,return-value]  # it streams nothing
+    )
     backends.configure(configs("one", "two"), ())
     for _ in range(2):
         await backends.part("m", Grid(0, 1000, 10), QueryOptions(), ranged=True)

@@ -77,7 +77,8 @@ def test_places_add_up(places_max: int, keeps: bool, steps: list[tuple[str, str]
     """Whatever comes, leaves and gives up: never more than there are, and nobody waits while he may have one."""
 
     async def play() -> None:
-        places, inside, waiting = Places(places_max, keeps_one=keeps), [], []
+        places, inside = Places(places_max, keeps_one=keeps), list[str]()
+        waiting: list[tuple[str, trio.CancelScope]] = []
 
         async def come(key: str, scope: trio.CancelScope) -> None:
             with scope:

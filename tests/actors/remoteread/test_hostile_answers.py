@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from tests.support.read_world import endpoint
 from trimon.actors.remoteread.endpoint import Body
 from trimon.actors.remoteread.reading import _Job, _series
 from trimon.errors import OperatingError, TrimonError, UserError
-from trimon.model.labels import labels_of
+from trimon.model.labels import Labels, labels_of
 from trimon.remote.reading.answers import FrameList, chunks_of, frames_of, sampled_size, samples_of
 from trimon.remote.snappy import compress
 from trimon.storage.prometheus.answeredseries import AnsweredSeries, series_of_batch, series_of_chunks
@@ -26,7 +27,7 @@ from trimon.storage.prometheus.readanswers import frames, result_message, series
 TIMES = np.arange(150, dtype=np.int64) * 15_000 + 1_700_000_000_000
 LAYOUT = ChunkLayout(2, 0.001, ((0, 2), (3, 1)), ((1, 1),))
 NUMBERS = np.cumsum(np.ones((7, 30)), axis=1) * np.array([5, 1, 1, 1, 1, 1, 1])[:, None]
-SERIES = [
+SERIES: list[tuple[Labels, Sequence[FloatRun | HistogramRun]]] = [
     (labels_of({"__name__": "m", "i": "1"}), [FloatRun(TIMES, np.sin(np.arange(150.0)))]),
     (labels_of({"__name__": "h"}), [HistogramRun(HistogramChunk(LAYOUT, TIMES[:30], NUMBERS), 0)]),
 ]
@@ -98,7 +99,9 @@ def test_samples_that_are_none(changes: list[tuple[int, int]], cut: int) -> None
 def test_a_bit_that_fell_over_is_found(place: int) -> None:
     """A frame whose checksum does not fit is refused, wherever the byte is."""
 
-    job = _Job(((), 0, 0), SimpleNamespace(config=endpoint()), SimpleNamespace(added=frozenset()), 0)  # type: ignore[arg-type]
+    client: Any = SimpleNamespace(config=endpoint())
+    asked: Any = SimpleNamespace(added=frozenset())
+    job = _Job(((), 0, 0), client, asked, 0)
     assert isinstance(_series(job, Body(STREAMED, is_streamed=True), admit), AnsweredSeries)
     broken = changed(STREAMED, [(place, STREAMED[place] ^ 1)], 0)
     with pytest.raises(TrimonError):

@@ -10,13 +10,14 @@ import trio
 from trio.testing import MockClock
 
 from tests.simulation.disk import SimulatedDisk
-from trimon.actors.remotewrite import savepointfile
 from trimon.actors.remotewrite.savepointfile import SavepointFile
 from trimon.files import DiskFiles, Files
 from trimon.offload import InlineOffload
 from trimon.remote.sending.entries import Counted
 from trimon.remote.sending.savepoint import Savepoint
 
+# The clock of the module that is tested.
+MONOTONIC = "trimon.actors.remotewrite.savepointfile.time.monotonic"
 PATH = Path("/data/remote-write/savepoints/a")
 
 
@@ -43,7 +44,7 @@ async def test_what_a_crash_leaves_is_the_last_write_or_the_last_synced_one(
     pick = random.Random(seed)
     disk = SimulatedDisk(pick)
     now_s = 0.0
-    monkeypatch.setattr(savepointfile.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(MONOTONIC, lambda: now_s)
     told: list[str] = []
     file, done, synced = file_on(disk, told), 0, 0
     for _ in range(pick.randint(1, 3)):
@@ -73,7 +74,7 @@ async def test_what_a_crash_leaves_is_the_last_write_or_the_last_synced_one(
 
 async def test_a_disk_that_fails_is_told_and_then_written_anew() -> None:
     """The error is told while it lasts; the first write after it makes the file whole again."""
-    disk, told = SimulatedDisk(random.Random(1)), []
+    disk, told = SimulatedDisk(random.Random(1)), list[str]()
     file = file_on(disk, told)
     await saved(file, 1)
     disk.error_share = 1.0
@@ -104,7 +105,7 @@ async def test_a_full_disk_is_no_trouble_for_a_file_that_is_there(tmp_path: Path
 async def test_a_savepoint_of_another_log_is_none(autojump_clock: MockClock) -> None:
     """The directory's log was made anew: its old positions say nothing."""
     del autojump_clock
-    disk, told = SimulatedDisk(random.Random(1)), []
+    disk, told = SimulatedDisk(random.Random(1)), list[str]()
     await saved(file_on(disk, told), 1)
     await trio.lowlevel.checkpoint()
     assert await file_on(disk, told).load("other") is None
@@ -114,7 +115,7 @@ async def test_a_savepoint_of_another_log_is_none(autojump_clock: MockClock) -> 
 async def test_the_loop_writes_only_what_is_quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slot is written at once, but not the first one, one that is longer, one that is synced, or one behind a slow write."""
     now_s = 0.0
-    monkeypatch.setattr(savepointfile.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(MONOTONIC, lambda: now_s)
     path = tmp_path / "savepoints" / "a"
     file = file_on(DiskFiles(), [], path)
     assert file.try_write()  # there is nothing to write
@@ -138,7 +139,7 @@ async def test_the_loop_writes_only_what_is_quick(tmp_path: Path, monkeypatch: p
         return 1.6 + len(began) * 0.01
 
     calls: list[float] = []
-    monkeypatch.setattr(savepointfile.time, "monotonic", lambda: slowly(calls))
+    monkeypatch.setattr(MONOTONIC, lambda: slowly(calls))
     file.note(point(5))
     assert file.try_write()
     file.note(point(6))

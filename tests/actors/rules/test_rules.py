@@ -76,7 +76,9 @@ async def test_later_rules_see_earlier_ones(tmp_path: Path, autojump_clock: Mock
     async with rule_world(tmp_path) as here:
         here.configure(rules("{record: one, expr: 'time()'}", "{record: two, expr: 'one * 2'}"))
         await until(lambda: len(here.points("two")) == 1)
-        assert here.points("two")[()][0] == (here.points("one")[()][0][0], here.points("one")[()][0][1] * 2)  # type: ignore[operator]
+        time_ms, value = here.points("one")[()][0]
+        assert value is not None
+        assert here.points("two")[()][0] == (time_ms, value * 2)
 
 
 async def test_rules_that_read_no_other_are_evaluated_at_once(
@@ -287,7 +289,9 @@ async def test_the_tree_names_file_and_group(tmp_path: Path, autojump_clock: Moc
         await trio.sleep(10)
         node = find(here.pool, f"{here.pool.path}/r.yml/g")
         assert node is not None
-        assert node["fields"]["failing"] == {"r": "rule result is not a vector or scalar"}
+        fields = node["fields"]
+        assert isinstance(fields, dict)
+        assert fields["failing"] == {"r": "rule result is not a vector or scalar"}
 
 
 async def test_a_rule_that_can_give_nothing_is_told_once(tmp_path: Path, autojump_clock: MockClock) -> None:

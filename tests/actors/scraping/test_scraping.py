@@ -329,10 +329,10 @@ async def test_a_crowd_of_new_series_keeps_no_other_target_waiting(
         order: list[tuple[int, int]] = []
         store = here.store.append
 
-        def noted(messages: Sequence[object]) -> object:
+        def noted(messages: Sequence[Message]) -> object:
             rows = [message for message in messages if isinstance(message, Row)]
             order.append((sum(len(row.new_series) for row in rows), len(rows)))
-            return store(messages)  # type: ignore[arg-type]
+            return store(messages)
 
         monkeypatch.setattr(here.store, "append", noted)
         async with trio.open_nursery() as senders:

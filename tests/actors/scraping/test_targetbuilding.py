@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import trio
@@ -13,7 +14,7 @@ from trimon.actors.kernel.spec import ChildSpec
 from trimon.actors.scraping import targetbuilding
 from trimon.actors.scraping.targetbuilding import BuiltTargets, TargetBuilder
 from trimon.scrape.options import PoolOptions
-from trimon.scrape.target import Target
+from trimon.scrape.target import Target, build_target
 
 OPTIONS = PoolOptions("j", target_limit=6)
 
@@ -21,6 +22,9 @@ OPTIONS = PoolOptions("j", target_limit=6)
 class _Actor:
     async def run(self) -> None:
         await trio.sleep_forever()
+
+    def inspect(self) -> dict[str, object]:
+        return {}
 
 
 def spec_of(target: Target, forced: str) -> ChildSpec:
@@ -57,10 +61,12 @@ def test_what_is_remembered_changes_nothing(steps: list[list[int]]) -> None:
 def test_a_label_set_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same object is looked up, an equal one and another job's options are built; specs stay the same objects."""
     made = []
-    build = targetbuilding.build_target
-    monkeypatch.setattr(
-        targetbuilding, "build_target", lambda labels, options: made.append(1) or build(labels, options)
-    )
+
+    def counted(labels: Mapping[str, str], options: PoolOptions) -> Any:
+        made.append(1)
+        return build_target(labels, options)
+
+    monkeypatch.setattr(targetbuilding, "build_target", counted)
     labels = {"__address__": "a:1"}
     builder = TargetBuilder()
     first = builder.build([labels], OPTIONS, spec_of)

@@ -59,7 +59,7 @@ class Bench:
         names = ((("__name__", "m"),), (("__name__", "gone"),))
         times = np.repeat(np.array(times_ms, np.int64), 2)
         which = np.tile(np.array([0, 1], np.int32), count)
-        (answer,) = await self.here.writer.append(SampleBatch(names, which, times, times * 1.0))
+        (answer,) = await self.here.writer.append(SampleBatch(names, which, times, times.astype(np.float64)))
         assert (answer.appended, answer.error) == (2 * count, "")
 
     @property

@@ -125,7 +125,7 @@ async def test_blocks_are_copied_in_thanos_layout(
         file.parent.mkdir(parents=True, exist_ok=True)
         bucket.download_file(key, str(file))
     (tmp_path / "got" / "wal").mkdir()
-    command = [peer("promtool"), "tsdb", "dump", tmp_path / "got"]
+    command = [peer("promtool"), "tsdb", "dump", str(tmp_path / "got")]
     dumped = (await trio.run_process(command, capture_stdout=True)).stdout
     copied = [meta for meta, _ in bench.store.blocks()]
     assert len(dumped.splitlines()) == sum(each.samples for each in copied)
@@ -196,7 +196,7 @@ async def test_a_copy_that_was_cut_is_done_again(endpoint: str, bucket: Any, ben
     await cut.until(0, failures=1)
     assert f"p/q/{ulid}/meta.json" not in {each.key for each in bucket.objects.all()}
     (told,) = [
-        fields["err"] for _, message, fields in cut.log.entries if message == "a block cannot be copied"
+        str(fields["err"]) for _, message, fields in cut.log.entries if message == "a block cannot be copied"
     ][:1]
     assert f" {endpoint}/{bucket.name}/p/q/{ulid}/" in told
     assert told.endswith("503 Slow Down (SlowDown)")
