@@ -59,7 +59,7 @@ async def test_every_route_is_described(tmp_path: Path) -> None:
     }
     directories = WebOptions(user_assets=tmp_path, console_templates=tmp_path)
     async with web_world(tmp_path, directories) as here:
-        table = here.client.app._table.endpoints  # type: ignore[attr-defined]
+        table = here.endpoints
     assert described == {endpoint.path.replace("<path:", "<"): set(endpoint.methods) for endpoint in table}
 
 

@@ -86,7 +86,7 @@ def test_is_as_the_librarys(options: dict[str, bool], at_first: str) -> None:
         seen.append(dataclasses.asdict(other))
         seen.append([(each.name, each.kw_only, each.compare) for each in dataclasses.fields(cls)])
         seen.append((cls.__match_args__, cls.__name__, cls.__qualname__, cls.__doc__, cls.kind))
-        seen.append((hasattr(other, "__dict__"), getattr(cls, "__slots__", None), cls.__base__.__name__))
+        seen.append((hasattr(other, "__dict__"), getattr(cls, "__slots__", None), cls.__mro__[1].__name__))
         seen.append(dataclasses.is_dataclass(cls))
         seen.append(type(cls.__dict__.get("hidden")).__name__)
         seen.append(cls.__init__.__qualname__)

@@ -19,15 +19,15 @@ def test_a_summary_has_the_quantiles_of_the_last_minutes() -> None:
         summary.labels("a").observe(float(value))
     summary.labels("b").observe(7.0)
 
-    def value(quantile: str, part: str = "a") -> float | None:
+    def shown(quantile: str, part: str = "a") -> float | None:
         return metrics.value("x_seconds", {"slice": part, "quantile": quantile})
 
-    assert (value("0.5"), value("0.99"), value("0.5", "b")) == (50, 99, 7)
+    assert (shown("0.5"), shown("0.99"), shown("0.5", "b")) == (50, 99, 7)
     clock.value_ms += round(OBSERVATIONS_AGE_S * 1000) + 1
-    assert math.isnan(value("0.5") or 0)
+    assert math.isnan(shown("0.5") or 0)
     for _ in range(2 * OBSERVATIONS_KEPT):
         summary.labels("a").observe(3.0)
-    assert (value("0.5"), value("0.99")) == (3, 3)
+    assert (shown("0.5"), shown("0.99")) == (3, 3)
     assert metrics.value("x_seconds_count", {"slice": "a"}) == 100 + 2 * OBSERVATIONS_KEPT
     assert metrics.value("x_seconds_sum", {"slice": "a"}) == 5050 + 6 * OBSERVATIONS_KEPT
 

@@ -140,11 +140,11 @@ def alerts(address: str) -> list[dict[str, Any]]:
         return []
 
 
-def until(found: Callable[[], Any], within_s: float = 30.0) -> Any:
+def until(found: Callable[..., Any], *of: Any, within_s: float = 30.0) -> Any:
     """What a question gives as soon as it is true."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
-        if answer := found():
+        if answer := found(*of):
             return answer
         time.sleep(0.1)
     pytest.fail(f"nothing within {within_s} s")
@@ -161,7 +161,7 @@ def test_a_real_alertmanager_gets_alerts_and_their_end(tmp_path: Path) -> None:
             tmp_path / "data", config, *flags, "--web.external-url=http://prom.test/x", "--web.route-prefix=/"
         ) as server:
             for address in (one, two):
-                (alert,) = until(lambda address=address: alerts(address))
+                (alert,) = until(alerts, address)
                 assert alert["labels"] == {
                     "alertname": "Up", "dc": "north", "instance": f"127.0.0.1:{own}", "job": "own",
                     "seen": "1", "severity": "page",
@@ -174,7 +174,7 @@ def test_a_real_alertmanager_gets_alerts_and_their_end(tmp_path: Path) -> None:
             (tmp_path / "rules.yml").write_text(rules("up == 2"))
             assert server.text("/-/reload", "POST")[0] == 200
             for address in (one, two):
-                until(lambda address=address: not alerts(address))
+                until(lambda at: not alerts(at), address)
             lines = server.text("/metrics")[1].splitlines()
             name = f'prometheus_notifications_errors_total{{alertmanager="http://{dead}/api/v2/alerts"}} '
             (failed,) = (float(line.removeprefix(name)) for line in lines if line.startswith(name))
@@ -196,7 +196,7 @@ def test_a_cluster_groups_silences_and_inhibits_beside_a_slow_one_and_one_that_f
             alertmanager(tmp_path / "two", routes, *flags[1]) as two,
         ):
             for address in (one, two):
-                until(lambda address=address: counted(page(address), "alertmanager_cluster_members") == 2)
+                until(lambda at: counted(page(at), "alertmanager_cluster_members") == 2, address)
             _cluster_hears(tmp_path, (one, two), slow, failing, hook)
 
 
@@ -207,17 +207,18 @@ def _cluster_hears(directory: Path, cluster: tuple[str, str], slow: Hook, failin
     config = CONFIG.format(rules=directory / "rules.yml", own=own, managers=managers)
     with running(directory / "data", config, f"--web.listen-address=127.0.0.1:{own}") as server:
         for address in cluster:
-            found = until(lambda address=address: len(alerts(address)) == 3 and alerts(address))
+            found = until(lambda at: len(alerts(at)) == 3 and alerts(at), address)
             began = min(datetime.fromisoformat(alert["startsAt"]) for alert in found)
             # The slow one has not answered its first post yet.
             assert (datetime.now(tz=UTC) - began).total_seconds() < SLOW_S
         assert until(lambda: slow.bodies and failing.bodies)
         for address in cluster:
             states = until(
-                lambda address=address: (
-                    {alert["labels"]["alertname"]: alert["status"]["state"] for alert in alerts(address)}
+                lambda at: (
+                    {alert["labels"]["alertname"]: alert["status"]["state"] for alert in alerts(at)}
                     == {"Page": "active", "Info": "active", "Ticket": "suppressed"}
-                )
+                ),
+                address,
             )
             assert states
         # What the cluster tells it tells once: a group of each severity that is not inhibited.
@@ -227,10 +228,11 @@ def _cluster_hears(directory: Path, cluster: tuple[str, str], slow: Hook, failin
         _silence(cluster[0], "Info")
         for address in cluster:
             until(
-                lambda address=address: any(
+                lambda at: any(
                     alert["labels"]["alertname"] == "Info" and alert["status"]["state"] == "suppressed"
-                    for alert in alerts(address)
-                )
+                    for alert in alerts(at)
+                ),
+                address,
             )
         ours = server.text("/metrics")[1]
         for address in cluster:

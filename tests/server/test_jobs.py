@@ -10,6 +10,7 @@ from trimon.config.discovery.table import MECHANISMS
 from trimon.config.load import load_text
 from trimon.config.scrape import ScrapeConfig
 from trimon.errors import UserError
+from trimon.model.relabel import Relabeling
 from trimon.peers.options import client_options
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.target import DroppedTarget, Target, build_target
@@ -99,7 +100,7 @@ def seen(config: ScrapeConfig) -> tuple[object, ...]:
     return plain, relabeling, made.failure_log, known, credentials, config.discovery()
 
 
-def _relabelings(options: PoolOptions) -> tuple[object, ...]:
+def _relabelings(options: PoolOptions) -> tuple[Relabeling, ...]:
     return options.relabeling, options.metric_relabeling
 
 

@@ -51,6 +51,10 @@ def push(exporter: MetricExporter, count: int) -> bool:
     return content
 
 
+def export_of(channel: Any) -> Any:
+    return MetricsServiceStub(channel).Export  # type: ignore[no-untyped-call]  # it is generated, without types
+
+
 def value(server: Server, query: str) -> Any:
     (result,) = server.get("/api/v1/query", query=query)["data"]["result"]
     return float(result["value"][1])
@@ -90,7 +94,7 @@ def test_the_sdk_pushes_over_grpc(tmp_path: Path) -> None:
         check(server, 7)
         assert server.text("/api/v1/otlp/v1/metrics", "POST")[0] == 404
         with grpc.insecure_channel(endpoint) as channel:  # an open connection keeps no stop waiting
-            assert code_of(MetricsServiceStub(channel).Export) is grpc.StatusCode.OK
+            assert code_of(export_of(channel)) is grpc.StatusCode.OK
             assert server.stop(10) == 0
 
 
@@ -113,7 +117,7 @@ def test_grpc_has_tls_and_users_of_the_web_config_file(tmp_path: Path) -> None:
         server.wait_ready(context)
         credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
         with grpc.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
-            export = MetricsServiceStub(channel).Export
+            export = export_of(channel)
             assert code_of(export) is grpc.StatusCode.UNAUTHENTICATED
             assert code_of(export, "u:wrong") is grpc.StatusCode.UNAUTHENTICATED
             assert code_of(export, "u:p") is grpc.StatusCode.OK

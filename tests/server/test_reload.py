@@ -17,6 +17,17 @@ from trimon.server.reload import Reload
 from trimon.virtualclock import VirtualClock
 from trimon.web.notifications import Notifications
 
+# No part is reached, and there was no configuration before.
+NO_PARTS: Any = None
+NOTHING_LOADED: Any = SimpleNamespace(loaded=None)
+
+
+class Stepless(Reload):
+    """A reload that brings the configuration to nobody."""
+
+    def _steps(self) -> tuple[()]:
+        return ()
+
 
 async def test_a_bug_in_a_reload_is_a_failed_reload() -> None:
     """Whatever a reload raises, the metric says that it failed; who asked hears of it, a signal ends nothing."""
@@ -32,8 +43,7 @@ async def test_a_bug_in_a_reload_is_a_failed_reload() -> None:
         return LoadedConfiguration(load_text("", "p.yml"))
 
     told = Notifications(clock)
-    reload = Reload(None, SimpleNamespace(loaded=None), seams, load, told)  # type: ignore[arg-type] # no part is reached
-    reload._steps = lambda: ()  # type: ignore[method-assign]
+    reload = Stepless(NO_PARTS, NOTHING_LOADED, seams, load, told)
     name = "prometheus_config_last_reload_successful"
     assert metrics.value(name, {}) == 1
     with pytest.raises(ZeroDivisionError):
@@ -55,14 +65,13 @@ async def test_settings_that_nothing_acts_on_are_told_until_a_reload_is_without_
         "storage: {tsdb: {stale_series_compaction_threshold: 1}}\ntracing: {endpoint: x:1, tls_config: {ca_ref: x}}\n",
         "global: {}\n",
     ]
-    reload = Reload(
-        None,  # type: ignore[arg-type] # no part is reached
-        SimpleNamespace(loaded=None),  # type: ignore[arg-type]
+    reload = Stepless(
+        NO_PARTS,
+        NOTHING_LOADED,
         seams,
         lambda: LoadedConfiguration(load_text(texts.pop(0), "p.yml")),
         told,
     )
-    reload._steps = lambda: ()  # type: ignore[method-assign]
     await reload.run()
     assert metrics.value("trimon_config_unsupported_settings", {}) == 2
     (notification,) = told.current

@@ -25,9 +25,10 @@ SECRET = "hunter2-hunter2"
 class _Target(BaseHTTPRequestHandler):
     """Answers with what its server says; compressed where that is asked for and said."""
 
+    server: _Targets
+
     def do_GET(self) -> None:
-        body: bytes = self.server.body  # type: ignore[attr-defined]
-        compressed = self.server.compressed  # type: ignore[attr-defined]
+        body, compressed = self.server.body, self.server.compressed
         if compressed:
             body = gzip.compress(body)
         self.send_response(200)
@@ -42,10 +43,15 @@ class _Target(BaseHTTPRequestHandler):
         del format, args
 
 
+class _Targets(ThreadingHTTPServer):
+    def __init__(self, body: bytes, *, compressed: bool) -> None:
+        super().__init__(("127.0.0.1", 0), _Target)
+        self.body, self.compressed = body, compressed
+
+
 @contextmanager
 def target(body: bytes, *, compressed: bool = True) -> Iterator[Any]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Target) as server:
-        server.body, server.compressed = body, compressed  # type: ignore[attr-defined]
+    with _Targets(body, compressed=compressed) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()

@@ -113,7 +113,7 @@ def test_the_time_of_a_stop_is_bounded() -> None:
     assert STOP_S + FORCED_AFTER_S + BACKSTOP_AFTER_S <= 30
     for calls, passed_s, forced in ((1, 28.0, False), (1, 29.5, True), (2, 2.0, False), (2, 4.0, True)):
         clock, log, ended, backstops_s = StoppedClock(), LogBuffer(), threading.Event(), list[float]()
-        root = Group("trimon", [ChildSpec("a", object)])
+        root = Group("trimon", [ChildSpec("a", lambda: Group("a", []))])
         last = ForcedStop(root, STOP_S, clock, log, ended.set, backstops_s.append)
         for _ in range(calls):
             last.arm()

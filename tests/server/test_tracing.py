@@ -74,20 +74,22 @@ def grpc_collector() -> Iterator[tuple[int, Collected]]:
 
 
 class _Collector(BaseHTTPRequestHandler):
+    server: _Peer
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path == "/v1/traces":
             if self.headers["Content-Encoding"] == "gzip":
                 body = gzip.decompress(body)
-            self.server.collected.take(body, {name.lower(): value for name, value in self.headers.items()})  # type: ignore[attr-defined]
+            self.server.collected.take(body, {name.lower(): value for name, value in self.headers.items()})
         else:  # an Alertmanager
-            self.server.alerts.append(self.headers["Traceparent"])  # type: ignore[attr-defined]
+            self.server.alerts.append(self.headers["Traceparent"])
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def do_GET(self) -> None:
-        self.server.scrapes.append(self.headers["Traceparent"])  # type: ignore[attr-defined]
+        self.server.scrapes.append(self.headers["Traceparent"])
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Content-Length", "4")
@@ -98,11 +100,18 @@ class _Collector(BaseHTTPRequestHandler):
         del format, args
 
 
+class _Peer(ThreadingHTTPServer):
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Collector)
+        self.collected = Collected()
+        self.alerts: list[str] = []
+        self.scrapes: list[str] = []
+
+
 @contextmanager
 def http_peer() -> Iterator[Any]:
     """A collector, an Alertmanager and a target in one."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Collector) as server:
-        server.collected, server.alerts, server.scrapes = Collected(), [], []  # type: ignore[attr-defined]
+    with _Peer() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()

@@ -54,7 +54,7 @@ def table(endpoints: Iterable[Endpoint]) -> list[str]:
 async def _write() -> None:
     with tempfile.TemporaryDirectory() as directory:
         async with web_world(Path(directory)) as here:
-            lines = table(here.client.app._table.endpoints)  # type: ignore[attr-defined]
+            lines = table(here.endpoints)
     text = MANUAL.read_text(encoding="utf-8")
     start = text.index(lines[0])
     end = text.index("\n\n", start)

@@ -19,6 +19,7 @@ from trimon.rules.history import HistoryFiles
 from trimon.selfmetrics import SelfMetrics
 from trimon.web.app import create_app
 from trimon.web.context import WebContext, WebOptions
+from trimon.web.http.endpoint import Endpoint
 
 
 @dataclass
@@ -29,6 +30,12 @@ class WebWorld:
     context: WebContext
     metrics: SelfMetrics
     client: Client
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The rows of the table of routes."""
+        found: tuple[Endpoint, ...] = vars(self.client.app)["_table"].endpoints
+        return found
 
 
 def context_of(here: World, metrics: SelfMetrics, options: WebOptions) -> WebContext:

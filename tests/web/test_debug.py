@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -30,6 +31,10 @@ class Idle:
         return {"text": 'one\ntwo "three"', "numbers": [1, 2], "nothing": {}}
 
 
+def giving(pool: Pool[int]) -> Callable[[], Pool[int]]:
+    return lambda: pool
+
+
 def group_of(*sizes: int) -> Group:
     """A tree with pools of these sizes, one of them two levels deep."""
     pools = []
@@ -38,7 +43,7 @@ def group_of(*sizes: int) -> Group:
         pool.reconcile({n: ChildSpec(f"w{n}", Idle) for n in range(size)})
         pools.append(pool)
     inner = Group("deep", [ChildSpec("only", Idle)])
-    specs = [ChildSpec(pool.path, lambda pool=pool: pool) for pool in pools]  # type: ignore[misc]
+    specs = [ChildSpec(pool.path, giving(pool)) for pool in pools]
     return Group("root", [*specs, ChildSpec("deep", lambda: inner), ChildSpec("last", Idle)])
 
 

@@ -209,5 +209,5 @@ async def test_origins_are_matched_whole(pattern: str, origin: str, allowed: boo
 )
 def test_links_name_the_machine_where_others_may_come(addresses: list[str], host: str) -> None:
     """Without a URL of its own a server that others reach is known by the machine's name, else by loopback."""
-    found = web_options(read_command_line([]), "127.0.0.1:9090", listen_addresses(addresses))
+    found = web_options(read_command_line([]), "127.0.0.1:9090", listen_addresses(tuple(addresses)))
     assert found.external.url == f"http://{host}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -211,7 +212,8 @@ async def test_what_is_no_utf8(query: bytes, error: str, tmp_path: Path) -> None
     """Bytes that are no UTF-8 make no expression, escaped or not, in a form or a URL, by the front and the framework."""
     query = query.replace(b" ", b"%20")
     async with web_world(tmp_path) as here:
-        for way, form in itertools.product((nullcontext, by_framework), (query, unquote_to_bytes(query))):
+        ways: tuple[Callable[[], AbstractContextManager[None]], ...] = (nullcontext, by_framework)
+        for way, form in itertools.product(ways, (query, unquote_to_bytes(query))):
             with way():
                 sent = Call("POST", f"{API}/query", FORM, b"query=" + form)
                 status, _, body = await sent.to(here.client.app)

@@ -26,10 +26,16 @@ class Slow:
         async for _ in self.mailbox:
             await trio.sleep_forever()
 
+    def inspect(self) -> dict[str, object]:
+        return {}
+
 
 class Idle:
     async def run(self) -> None:
         await trio.sleep_forever()
+
+    def inspect(self) -> dict[str, object]:
+        return {}
 
 
 def as_dicts(rows: list[tuple[object, ...]]) -> dict[str, dict[str, object]]:

@@ -74,8 +74,7 @@ OPERATIONS = (
 
 def table(here: WebWorld) -> tuple[Endpoint, ...]:
     """The rows of the table."""
-    found: tuple[Endpoint, ...] = here.client.app._table.endpoints  # type: ignore[attr-defined]
-    return found
+    return here.endpoints
 
 
 async def document(here: WebWorld, query: str = "") -> dict[str, Any]:

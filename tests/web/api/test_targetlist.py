@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import orjson
 import pytest
@@ -31,16 +32,16 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(targetlist, "NOTED_AT_ONCE", 5)
 
 
-def written(found: TargetList) -> dict[str, list[dict[str, dict[str, str]]]]:
+def written(found: TargetList) -> dict[str, list[dict[str, Any]]]:
     pieces = found.pieces(ExternalUrl(), lambda labels: labels, lambda: None)
-    shown: dict[str, list[dict[str, dict[str, str]]]] = orjson.loads(b"".join(pieces))
+    shown: dict[str, list[dict[str, Any]]] = orjson.loads(b"".join(pieces))
     return shown
 
 
 @given(st.lists(st.integers(0, 10**6)))
 def test_targets_of_a_pool_come_in_the_order_of_their_labels(names: list[int]) -> None:
     """Each once, however many parts were sorted and written."""
-    found = TargetList(active=[[(target(name), TargetState()) for name in names]])  # type: ignore[list-item, misc]
+    found = TargetList(active=[[(target(name), TargetState()) for name in names]])  # type: ignore[misc]  # they have what is shown
     shown = [each["labels"]["instance"] for each in written(found)["activeTargets"]]
     assert shown == [f"{name:09d}" for name in sorted(names)]
 
@@ -66,7 +67,7 @@ def test_who_leaves_ends_the_work() -> None:
         if next(looks) == 2:
             raise KeyError
 
-    found = TargetList(active=[[(target(name), None) for name in range(100)]])  # type: ignore[list-item, misc]
+    found = TargetList(active=[[(target(name), None) for name in range(100)]])  # type: ignore[misc]  # they have what is shown
     with pytest.raises(KeyError):
         list(found.pieces(ExternalUrl(), lambda labels: labels, check))
     assert next(looks) == 3

@@ -305,9 +305,9 @@ async def test_headers_of_the_file_go_before_our_own(tmp_path: Path) -> None:
             assert dict(answer[1])[b"x-frame-options"] == b"deny"
             assert dict(answer[1])[b"content-security-policy"] == b"default-src x"
     async with web_world(tmp_path / "second") as here:
-        headers = dict((await Call("GET", "/-/ready", {}).to(here.client.app))[1])
-        assert headers[b"x-content-type-options"] == b"nosniff"
-        assert b"content-security-policy" not in headers
+        given = dict((await Call("GET", "/-/ready", {}).to(here.client.app))[1])
+        assert given[b"x-content-type-options"] == b"nosniff"
+        assert b"content-security-policy" not in given
 
 
 async def test_the_user_is_known_to_handlers(tmp_path: Path) -> None:
@@ -321,8 +321,8 @@ async def test_the_user_is_known_to_handlers(tmp_path: Path) -> None:
                 )
                 assert f'"user":"{user}"'.encode() in answer[2]
     async with web_world(tmp_path / "second") as here:
-        answer = await here.client.get(path)
-        assert (await answer.get_json())["data"] == {
+        answered = await here.client.get(path)
+        assert (await answered.get_json())["data"] == {
             "open_without_authentication": False, "addresses": [], "tls": False, "user": "",
         }  # fmt: skip
 

@@ -58,7 +58,7 @@ def test_the_table_of_the_manual_is_that_of_the_routes(tmp_path: Path) -> None:
 
     async def endpoints() -> list[Endpoint]:
         async with web_world(tmp_path) as here:
-            return list(here.client.app._table.endpoints)  # type: ignore[attr-defined]
+            return list(here.endpoints)
 
     wanted = table(trio.run(endpoints))
     shown = [line for line in MANUAL.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
@@ -76,7 +76,7 @@ async def test_each_cell_is_what_the_application_does(tmp_path: Path) -> None:
     for who in COLUMNS:
         changes = {} if who == COLUMNS[0] else {"security": read_security(path)}
         async with web_world(tmp_path / who.replace(" ", "-"), EVERYTHING, changes) as here:
-            for endpoint in here.client.app._table.endpoints:  # type: ignore[attr-defined]
+            for endpoint in here.endpoints:
                 for method in endpoint.methods:
                     for remote in (False, True):
                         found = await what_happens(here, endpoint, method, who, remote=remote)

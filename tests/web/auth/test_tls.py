@@ -392,8 +392,8 @@ async def test_a_client_that_says_no_more_is_answered(tmp_path: Path) -> None:
             stream = await server.dial()
             await stream.send_all(request)
             with suppress(ssl.SSLError):
-                stream._ssl_object.unwrap()  # type: ignore[attr-defined]
-            await stream.transport_stream.send_all(stream._outgoing.read())  # type: ignore[attr-defined]
+                stream._ssl_object.unwrap()
+            await stream.transport_stream.send_all(stream._outgoing.read())
             got = b""
             with suppress(trio.BrokenResourceError):
                 while piece := await stream.receive_some():

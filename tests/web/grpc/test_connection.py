@@ -7,7 +7,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import h2.config
 import h2.connection
@@ -82,7 +82,9 @@ class Client:
                 return
             for event in self.h2.receive_data(bytes(data)):
                 if isinstance(event, h2.events.ResponseReceived | h2.events.TrailersReceived):
-                    self.answers.setdefault(event.stream_id, {}).update(dict(event.headers))
+                    # They are texts in the encoding that the configuration names.
+                    headers = cast("list[tuple[str, str]]", event.headers)
+                    self.answers.setdefault(event.stream_id, {}).update(headers)
                 elif isinstance(event, h2.events.DataReceived):
                     self.data[event.stream_id] = self.data.get(event.stream_id, b"") + event.data
                 elif isinstance(event, h2.events.StreamEnded):
@@ -111,7 +113,7 @@ async def connected(
     answer: Answer = fine, budget: Budget | None = None
 ) -> AsyncIterator[tuple[Client, GrpcConnection]]:
     here, there = memory_stream_pair()
-    connection = GrpcConnection(there, answer, budget or Budget())  # type: ignore[arg-type]
+    connection = GrpcConnection(cast("trio.SocketStream", there), answer, budget or Budget())
     async with trio.open_nursery() as nursery:
 
         async def serve() -> None:
@@ -254,7 +256,7 @@ async def test_a_client_that_does_not_read_is_cut(autojump_clock: MockClock) -> 
         async def send_all(self, _: bytes) -> None:
             await trio.sleep_forever()
 
-    await GrpcConnection(Stuck(), fine, Budget()).run()  # type: ignore[arg-type]
+    await GrpcConnection(cast("trio.SocketStream", Stuck()), fine, Budget()).run()
     assert trio.current_time() >= limits.ANSWER_PIECE_S
     await here.aclose()
 

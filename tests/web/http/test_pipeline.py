@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cramjam
 import pytest
@@ -210,7 +210,7 @@ async def test_a_client_that_leaves_cancels_its_query(leaves: bool, tmp_path: Pa
 
         token = trio.lowlevel.current_trio_token()
         queries = Queries(
-            lambda: SlowSnapshot(here.world.storage.snapshot(), selecting),  # type: ignore[arg-type]
+            lambda: cast("Snapshot", SlowSnapshot(here.world.storage.snapshot(), selecting)),
             ThreadOffload(2), here.context.clock, concurrency_max=2,
         )  # fmt: skip
         async with web_world(tmp_path / "other", changes={"queries": queries}) as other:

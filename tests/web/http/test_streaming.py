@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import AsyncGenerator
-from contextlib import nullcontext
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -21,7 +21,10 @@ from trimon.web.http.endpoint import Endpoint
 from trimon.web.http.pipeline import pipeline
 from trimon.web.http.request import Request
 
-WAYS = {"plain": nullcontext, "framework": by_framework}
+WAYS: dict[str, Callable[[], AbstractContextManager[None]]] = {
+    "plain": nullcontext,
+    "framework": by_framework,
+}
 
 
 class Stream:

@@ -23,9 +23,12 @@ STATUS = {"status": "success", "warnings": [TEXT], "infos": [TEXT]}
 def hostile(browser: Any, server: Server) -> Any:
     """A page on which a dialog, a variable of the window or an element made of the text is a failure."""
     with watched(browser, server.url) as here:
-        here.page.on(
-            "dialog", lambda dialog: (here.wrong.append(f"dialog: {dialog.message}"), dialog.dismiss())
-        )
+
+        def refuse(dialog: Any) -> None:
+            here.wrong.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
+
+        here.page.on("dialog", refuse)
         here.page.add_init_script("window.executed = 0")
         yield here
         shown_as_text(here)

@@ -182,6 +182,9 @@ class Idle:
     async def run(self) -> None:
         await trio.sleep_forever()
 
+    def inspect(self) -> dict[str, object]:
+        return {}
+
 
 async def test_debug_routes_answer_while_all_is_busy(tmp_path: Path) -> None:
     """With a jammed mailbox, all threads of queries and all others at work, and a full queue every debug route answers."""

@@ -8,8 +8,9 @@ import numpy as np
 import orjson
 import pytest
 
+from tests.support.asgi import Call
 from tests.support.web_world import web_world
-from tests.web.http.test_pipeline import ENABLED, NOW_S, PROTO, Call, filled, write_body
+from tests.web.http.test_pipeline import ENABLED, NOW_S, PROTO, filled, write_body
 from trimon.memory.queries import MemoryShort, QueryMemory, Reservation
 from trimon.model.table import LabelTable
 from trimon.query.conformance.memory import MemoryStore

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from operator import ne
 from typing import Any
 
 import pytest
@@ -66,7 +68,7 @@ async def test_who_may_have_asked_is_not_ended(autojump_clock: trio.testing.Mock
     """Of those that have just come, those end that sent nothing; the others only when no place is left at all."""
     all_, closed = Connections(3, 1), list[int]()
     for name in range(3):
-        assert all_.take("127.0.0.1", ended(closed, name), lambda name=name: name != 1) is not None
+        assert all_.take("127.0.0.1", ended(closed, name), partial(ne, name, 1)) is not None
     for name in (3, 4, 5):
         assert all_.take("127.0.0.1", ended(closed, name), lambda: True) is not None
     assert closed == [1, 0]
@@ -110,7 +112,7 @@ async def _play(steps: list[tuple[int, Any]]) -> None:
     all_, live = Connections(5), dict[int, Place]()
     for name, step in steps:
         if step == "take" and name not in live:
-            place = all_.take(f"10.0.0.{name % 3}", lambda name=name: live.pop(name))  # type: ignore[misc]
+            place = all_.take(f"10.0.0.{name % 3}", partial(live.pop, name))
             if place is not None:
                 live[name] = place
         elif name in live and step == "leave":

@@ -28,7 +28,7 @@ DATE = re.compile(rb"Date: [^\r]*")
 @asynccontextmanager
 async def serving(app: App) -> AsyncIterator[tuple[int, WebActor]]:
     (listener,) = bind([("127.0.0.1", 0)])
-    actor = WebActor(app, [listener], 10)  # type: ignore[arg-type] # messages are plain dictionaries here
+    actor = WebActor(app, [listener], 10)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
         yield listener.getsockname()[1], actor
