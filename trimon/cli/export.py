@@ -58,7 +58,7 @@ def _arrow(snapshot: StoreSnapshot, asked: Asked, sink: BinaryIO) -> None:
 
 def _parquet(snapshot: StoreSnapshot, asked: Asked, sink: BinaryIO) -> None:
     batches = RecordBatches(snapshot, asked.selectors, asked.start_ms, asked.end_ms)
-    import pyarrow.parquet  # type: ignore[import-untyped] # noqa: PLC0415 # an extra, which is there now
+    import pyarrow.parquet  # noqa: PLC0415 # an extra, which is there now
 
     with pyarrow.parquet.ParquetWriter(sink, batches.schema, compression="zstd") as writer:
         for batch in batches:

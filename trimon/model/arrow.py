@@ -41,7 +41,7 @@ class ArrowMissing(OperatingError):
 def arrow() -> Any:
     """The library; `Any`, since it has no types. Raises ArrowMissing."""
     try:
-        import pyarrow as pa  # type: ignore[import-untyped] # noqa: PLC0415 # an extra that takes 50 MB, for who asks for it
+        import pyarrow as pa  # noqa: PLC0415 # an extra that takes 50 MB, for who asks for it
     except ImportError:
         raise ArrowMissing from None
     return pa
