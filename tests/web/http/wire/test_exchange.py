@@ -162,8 +162,11 @@ async def until_the_end(reads: bool, parts: tuple[bytes, ...], *, then_ends: boo
     told: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        # That it sends no more is told before, or not: the socket says so, or the read that fails.
-        departure_of(scope).listen(lambda message: message is SENDS_NO_MORE or told.append("left"))
+        def hear(message: Any) -> None:
+            if message is not SENDS_NO_MORE:  # the socket says so before the read that fails, or nobody does
+                told.append("left")
+
+        departure_of(scope).listen(hear)
         while reads:
             message = await receive()
             if message["type"] == "http.disconnect":
