@@ -14,7 +14,13 @@ from tests.support.process import ROOT, absent, peer
 
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer")
 # What the loops read comes from outside through these.
-FED = ("test_exposition.py", "test_inflate.py", "test_loosesamples.py", "test_writerequest.py")
+FED = (
+    "test_exposition.py",
+    "test_inflate.py",
+    "test_loosesamples.py",
+    "test_runs.py",
+    "test_writerequest.py",
+)
 
 
 def runtime(name: str, compiler: str) -> str:

@@ -11,7 +11,8 @@ import zstandard
 
 from trimon.records import dataclass
 from trimon.storage.codec.matrix import CodecError, decode, encode
-from trimon.storage.head.arena import Floats, Int64s, ragged_positions
+from trimon.storage.head.arena import Floats, Int64s
+from trimon.storage.head.runs import taken_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class PageRows:
             values = self.values.reshape(count, -1)[places].reshape(-1)
         else:
             begins = np.cumsum(self.lengths) - self.lengths
-            values = self.values[ragged_positions(begins[places], lengths)]
+            values = taken_runs(self.values, begins[places], lengths)
         return PageRows(values, lengths, self.entries[places], self.starts[places])
 
 
@@ -75,5 +76,5 @@ def unpack_page(data: memoryview, series: Int64s | None) -> PageRows:
     if (lengths == longest).all():
         values = matrix.reshape(-1)
     else:
-        values = matrix.reshape(-1)[ragged_positions(np.arange(len(lengths)) * longest, lengths)]
+        values = taken_runs(matrix.reshape(-1), np.arange(len(lengths)) * longest, lengths)
     return PageRows(values, lengths, numbers[1], numbers[2])

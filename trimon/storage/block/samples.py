@@ -18,7 +18,8 @@ from trimon.storage.block.index import BlockIndex
 from trimon.storage.block.timetable import ENTRIES_PER_PAGE, unpack_times
 from trimon.storage.block.writer import DATA_MAGIC
 from trimon.storage.codec.matrix import CodecError
-from trimon.storage.head.arena import Bools, Int32s, Int64s, ragged_positions
+from trimon.storage.head.arena import Bools, Int32s, Int64s
+from trimon.storage.head.runs import taken_runs
 from trimon.storage.read.partialframe import PartialFrame
 
 
@@ -222,7 +223,7 @@ class BlockSamples:
             sources[mine] = base + offsets[entries[mine] - place * ENTRIES_PER_PAGE] + starts[mine]
             flats.append(flat)
             base += len(flat)
-        return np.concatenate(flats)[ragged_positions(sources, lengths)] if flats else np.zeros(0, np.int64)
+        return taken_runs(np.concatenate(flats), sources, lengths) if flats else np.zeros(0, np.int64)
 
     def _timetable_page(self, number: int, place: int) -> tuple[Int64s, Int64s]:
         page = self._times_page(number, place)

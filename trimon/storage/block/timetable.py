@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from trimon.storage.codec.matrix import decode, encode
-from trimon.storage.head.arena import Int64s, ragged_positions
+from trimon.storage.head.arena import Int64s
+from trimon.storage.head.runs import taken_runs
 
 # Entries to a page: what is decoded to learn the times of one series.
 ENTRIES_PER_PAGE: Final = 32
@@ -77,5 +78,5 @@ def unpack_times(data: memoryview) -> tuple[Int64s, Int64s]:
     count = int.from_bytes(data[:4], "little")
     lengths = np.frombuffer(data, "<u4", count, 4).astype(np.int64)
     matrix = decode(data[4 + 4 * count :]).astype(np.int64)
-    flat = matrix.reshape(-1)[ragged_positions(np.arange(count) * matrix.shape[1], lengths)]
+    flat = taken_runs(matrix.reshape(-1), np.arange(count) * matrix.shape[1], lengths)
     return flat, np.concatenate(([0], np.cumsum(lengths)))

@@ -26,7 +26,8 @@ from trimon.storage.block.meta import BlockMeta
 from trimon.storage.block.timetable import TimetableBuilder
 from trimon.storage.codec.bands import SLICE_SAMPLES, plan_bands
 from trimon.storage.codec.matrix import LEVEL_FAST, LEVEL_SMALL
-from trimon.storage.head.arena import Int64s, ragged_positions
+from trimon.storage.head.arena import Int64s
+from trimon.storage.head.runs import taken_runs
 from trimon.storage.read.snapshot import StoreSelection
 
 DATA_MAGIC: Final = b"TRIMDAT1"
@@ -195,7 +196,7 @@ class BlockWriter:
         if not lengths.any():
             return
         sources = frame.offsets[rows] + first - frame.time_offsets[arrays]
-        values = frame.values[ragged_positions(sources, lengths)]
+        values = taken_runs(frame.values, sources, lengths)
         page = pack_page(PageRows(values, lengths, spots[0][arrays], spots[1][arrays]), self._level)
         filled = lengths > 0
         directory = self._pages

@@ -11,7 +11,8 @@ import numpy as np
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.codec.bands import plan_bands
 from trimon.storage.codec.matrix import decode, encode
-from trimon.storage.head.arena import Arena, Bools, Floats, Int32s, Int64s, ragged_positions
+from trimon.storage.head.arena import Arena, Bools, Floats, Int32s, Int64s
+from trimon.storage.head.runs import taken_runs
 from trimon.storage.read.partialframe import PartialFrame, shared_arrays
 
 # Raw samples take 20 bytes each and are searched one by one; sealing this many takes some 50 ms.
@@ -105,7 +106,8 @@ class LoosePage:
         series, times, values = series[order], times[order], values[order]
         self.samples = len(series)
         self.min_ms, self.max_ms = int(times.min()), int(times.max())
-        self.series, first, lengths = np.unique(series, return_index=True, return_counts=True)
+        first = np.flatnonzero(np.append(True, series[1:] != series[:-1]))
+        self.series, lengths = series[first], np.diff(first, append=len(series))
         self.lengths: Int32s = lengths.astype(np.int32)
         self.tile_of: Int32s = np.full(len(self.series), -1, np.int32)
         self.tile_row: Int32s = np.empty(len(self.series), np.int32)
@@ -113,8 +115,8 @@ class LoosePage:
         tiles: list[_Tile] = []
         offsets = np.append(first, len(series))
         for members, common in _alike(times, offsets):
-            place = np.arange(len(common)) + first[members][:, None]
-            self._add(tiles, members, _Tile(encode(values[place]), common, b"", lengths[:0]))
+            matrix = taken_runs(values, first[members], lengths[members]).reshape(len(members), len(common))
+            self._add(tiles, members, _Tile(encode(matrix), common, b"", lengths[:0]))
         alone = np.flatnonzero(self.tile_of < 0)
         for band in plan_bands(lengths[alone]) if len(alone) else ():
             members = alone[band]
@@ -182,10 +184,12 @@ class LoosePage:
                 continue
             lengths = tile.lengths[inside]
             times = decode(tile.times, inside)
-            picked = ragged_positions(np.arange(len(mine)) * times.shape[1], lengths)
+            starts = np.arange(len(mine)) * times.shape[1]
             offsets = np.concatenate(([0], np.cumsum(lengths)))
-            flat = times.reshape(-1)[picked].astype(np.int64)
-            yield PartialFrame.private(rows[mine], offsets, flat, values.reshape(-1)[picked])
+            flat = taken_runs(times.reshape(-1), starts, lengths).astype(np.int64)
+            yield PartialFrame.private(
+                rows[mine], offsets, flat, taken_runs(values.reshape(-1), starts, lengths)
+            )
 
 
 def _alike(times: Int64s, offsets: Int64s) -> Iterator[tuple[Int64s, Int64s]]:

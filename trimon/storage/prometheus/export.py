@@ -18,6 +18,7 @@ from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.block.writer import UNFINISHED
 from trimon.storage.head.arena import Floats, Int64s, ragged_positions
+from trimon.storage.head.runs import taken_runs
 from trimon.storage.prometheus.crc import crc32c_many
 from trimon.storage.prometheus.histogramchunks import FLOATS, INTEGERS
 from trimon.storage.prometheus.histogramencoder import encode_histograms
@@ -143,8 +144,8 @@ def _write_chunks(
     """Cut the rows of a frame into chunks and write them."""
     lengths = np.diff(frame.offsets)[rows]
     arrays = frame.time_of_row[rows]
-    times = frame.times[ragged_positions(frame.time_offsets[arrays], lengths)]
-    values = frame.values[ragged_positions(frame.offsets[rows], lengths)]
+    times = taken_runs(frame.times, frame.time_offsets[arrays], lengths)
+    values = taken_runs(frame.values, frame.offsets[rows], lengths)
     if frame.native is None:
         return _write_floats(
             segments, np.arange(first_series, first_series + len(rows)), times, values, lengths

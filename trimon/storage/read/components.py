@@ -11,7 +11,8 @@ from trimon.model.components import is_marker
 from trimon.model.frame import HistogramColumns, SampleFrame
 from trimon.model.table import LabelTable
 from trimon.records import dataclass
-from trimon.storage.head.arena import Int64s, ragged_positions
+from trimon.storage.head.arena import Int64s
+from trimon.storage.head.runs import taken_runs
 from trimon.storage.read.labels import merge_column
 from trimon.storage.read.source import FramePart
 
@@ -33,7 +34,7 @@ class ComponentParts:
         rows = np.unique(self.columns.row)
         if len(rows) == frame.rows:
             return bool(is_marker(frame.values).any())
-        return bool(is_marker(frame.values[ragged_positions(frame.offsets[rows], frame.lengths[rows])]).any())
+        return bool(is_marker(taken_runs(frame.values, frame.offsets[rows], frame.lengths[rows])).any())
 
     def joined(self, frame: SampleFrame, components: SampleFrame) -> SampleFrame:
         """The frame of the selection with that of its components."""

@@ -13,6 +13,7 @@ from trimon.model.sample import ABSENT
 from trimon.records import dataclass
 from trimon.storage.block.damage import DamagedError
 from trimon.storage.head.arena import Bools, Int32s, Int64s, ragged_positions
+from trimon.storage.head.runs import taken_runs
 from trimon.storage.read.partialframe import PartialFrame
 
 MAGIC = b"TRIMDEL1"
@@ -72,7 +73,7 @@ def _blanked(partial: PartialFrame, hit: Bools, deletion: Deletion) -> PartialFr
     if len(rows) == 0:
         return partial
     lengths = np.diff(partial.offsets)[rows]
-    times = partial.times[ragged_positions(partial.time_offsets[partial.time_of_row[rows]], lengths)]
+    times = taken_runs(partial.times, partial.time_offsets[partial.time_of_row[rows]], lengths)
     places = ragged_positions(partial.offsets[rows], lengths)
     gone = places[(times >= deletion.start_ms) & (times <= deletion.end_ms)]
     if len(gone) == 0:

@@ -31,7 +31,6 @@ that they reshape to a matrix without a copy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -40,6 +39,7 @@ from trimon.model.frame import SampleFrame
 from trimon.model.sample import holds_absent, is_absent, stale_places
 from trimon.records import dataclass
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s, ragged_positions
+from trimon.storage.head.runs import copy_runs, taken_runs
 from trimon.storage.read.partialframe import PartialFrame, shared_arrays, without_rows
 from trimon.storage.symbols import mix
 
@@ -249,7 +249,7 @@ class _RowSegments:
         """The partial frames without the given rows, and one partial frame in which these are merged."""
         chosen = np.flatnonzero(np.isin(self.row, rows))
         lengths = self.length[chosen]
-        flat_times = self.times[ragged_positions(self.time_offsets[self.time[chosen]], lengths)]
+        flat_times = taken_runs(self.times, self.time_offsets[self.time[chosen]], lengths)
         flat_rows = np.repeat(self.row[chosen], lengths)
         flat_pieces = np.repeat(self.partial[chosen], lengths)
         flat_values = np.empty(len(flat_rows))
@@ -281,7 +281,7 @@ class _RowSegments:
         for number, partial in enumerate(partials):
             mine = by_piece[bounds[number] : bounds[number + 1]]
             if len(mine):
-                _copy_runs(partial.values, self.source[mine], self.length[mine], out, target[mine])
+                copy_runs(partial.values, self.source[mine], self.length[mine], out, target[mine])
 
     def share_times(self, rows: int) -> tuple[Int64s, Int64s, Int32s]:
         """Distinct timestamp arrays of the rows, and which row has which; 0 for a row without samples."""
@@ -294,7 +294,7 @@ class _RowSegments:
                 return self.times, self.time_offsets, time_of_row
             starts = self.time_offsets[used]
             counts = self.time_offsets[used + 1] - starts
-            times = self.times[ragged_positions(starts, counts)]
+            times = taken_runs(self.times, starts, counts)
             return times, np.concatenate(([0], np.cumsum(counts))), time_of_row
         first = np.flatnonzero(np.concatenate(([True], self.row[1:] != self.row[:-1])))
         counts = np.diff(np.append(first, len(self.row)))
@@ -304,7 +304,7 @@ class _RowSegments:
         time_of_row[self.row[first]] = inverse
         segments = ragged_positions(first[chosen], counts[chosen])
         lengths = self.length[segments]
-        times = self.times[ragged_positions(self.time_offsets[self.time[segments]], lengths)]
+        times = taken_runs(self.times, self.time_offsets[self.time[segments]], lengths)
         totals = np.add.reduceat(lengths, np.cumsum(counts[chosen]) - counts[chosen])
         return times, np.concatenate(([0], np.cumsum(totals))), time_of_row
 
@@ -316,30 +316,3 @@ def _compact(numbers: Int64s, limit: int) -> tuple[Int64s, Int64s]:
     distinct = np.flatnonzero(used)
     place = np.cumsum(used) - 1
     return distinct, place[numbers]
-
-
-def _copy_runs(values: Floats, source: Int64s, length: Int64s, out: Floats, target: Int64s) -> None:
-    """Copy runs; those of one length that lie at steady distances are copied as one matrix."""
-    if not (target[1:] >= target[:-1]).all():
-        order = np.argsort(target)
-        source, length, target = source[order], length[order], target[order]
-    count = len(source)
-    gaps_in, gaps_out = np.diff(source), np.diff(target)
-    turns = np.flatnonzero((gaps_in[1:] != gaps_in[:-1]) | (gaps_out[1:] != gaps_out[:-1])) + 2
-    resized = np.flatnonzero(length[1:] != length[:-1]) + 1
-    if len(turns) + len(resized) > 8 + count // 4:
-        out[ragged_positions(target, length)] = values[ragged_positions(source, length)]
-        return
-    begins = [0]
-    for place, free in sorted([(p, True) for p in turns.tolist()] + [(p, False) for p in resized.tolist()]):
-        # the first distance within a matrix may be any
-        if place != begins[-1] and not (free and place == begins[-1] + 1):
-            begins.append(place)
-    for begin, end in pairwise([*begins, count]):
-        rows, run = end - begin, int(length[begin])
-        strides = [8 * int(at[begin + 1] - at[begin]) if rows > 1 else 8 * run for at in (source, target)]
-        blocks = [
-            np.lib.stride_tricks.as_strided(flat[int(at[begin]) :], (rows, run), (stride, 8))
-            for flat, at, stride in zip((values, out), (source, target), strides, strict=True)
-        ]
-        np.copyto(blocks[1], blocks[0])

@@ -9,7 +9,8 @@ import numpy as np
 
 from trimon.model.frame import SampleFrame
 from trimon.records import dataclass
-from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s, ragged_positions
+from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
+from trimon.storage.head.runs import taken_runs
 from trimon.storage.symbols import mix
 
 
@@ -82,12 +83,11 @@ class PartialFrame:
         counts = inside[time_ends] - inside[time_starts]
         skips = before[time_ends] - before[time_starts]
         lengths = counts[self.time_of_row]
-        picked = ragged_positions(self.offsets[:-1] + skips[self.time_of_row], lengths)
         return PartialFrame(
             self.rows,
-            self.values[picked],
+            taken_runs(self.values, self.offsets[:-1] + skips[self.time_of_row], lengths),
             np.concatenate(([0], np.cumsum(lengths))),
-            self.times[ragged_positions(time_starts + skips, counts)],
+            taken_runs(self.times, time_starts + skips, counts),
             np.concatenate(([0], np.cumsum(counts))),
             self.time_of_row,
             self.absent,
@@ -144,11 +144,11 @@ def shared_arrays(times: Int64s, offsets: Int64s) -> tuple[Int64s, Int64s, Int32
     if 2 * len(chosen) > count or (lengths[chosen][inverse] != lengths).any():
         return alone
     # the digest only proposes: what is shared is compared
-    twins = times[ragged_positions(offsets[:-1][chosen][inverse], lengths)]
+    twins = taken_runs(times, offsets[:-1][chosen][inverse], lengths)
     if not np.array_equal(twins, times):
         return alone
     kept = lengths[chosen]
-    shared = times[ragged_positions(offsets[:-1][chosen], kept)]
+    shared = taken_runs(times, offsets[:-1][chosen], kept)
     return shared, np.concatenate(([0], np.cumsum(kept))), inverse.astype(np.int32)
 
 
@@ -160,7 +160,7 @@ def without_rows(partial: PartialFrame, rows: Int64s) -> PartialFrame:
     lengths = partial.lengths[keep]
     return PartialFrame(
         partial.rows[keep],
-        partial.values[ragged_positions(partial.offsets[:-1][keep], lengths)],
+        taken_runs(partial.values, partial.offsets[:-1][keep], lengths),
         np.concatenate(([0], np.cumsum(lengths))),
         partial.times,
         partial.time_offsets,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -291,22 +292,27 @@ async def test_a_message_of_another_kind(body: bytes, second: bool, words: str, 
 class FailingWriter:
     """A writer that cannot store."""
 
-    def __init__(self, error: Exception) -> None:
-        self.error = error
+    def __init__(self, fail: Callable[[], Exception]) -> None:
+        self.fail = fail
 
     async def append(self, *messages: object) -> tuple[Appended, ...]:
-        raise self.error
+        # Each time another: an error that lives on holds the frames that it went through.
+        raise self.fail()
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "retry_after"),
-    [(OperatingError("disk full"), 500, None), (AskTimeout("storage", 60.0), 503, "5")],
+    ("fail", "status", "retry_after"),
+    [
+        (lambda: OperatingError("disk full"), 500, None),
+        (lambda: AskTimeout("storage", 60.0), 503, "5"),
+    ],
+    ids=["disk", "writer"],
 )
 async def test_what_the_sender_should_repeat(
-    error: Exception, status: int, retry_after: str | None, tmp_path: Path
+    fail: Callable[[], Exception], status: int, retry_after: str | None, tmp_path: Path
 ) -> None:
     """Trouble with the disk is 500, a jammed writer 503 with Retry-After: senders repeat both."""
-    writer: Any = FailingWriter(error)
+    writer: Any = FailingWriter(fail)
     async with web_world(tmp_path, ENABLED, {"writer": writer}) as here:
         body = packed(series("m", (NOW, 1.0)))
         answer = await here.client.post("/api/v1/write", data=body, headers=PROTO)
