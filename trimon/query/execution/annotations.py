@@ -5,12 +5,48 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import field
+from typing import NamedTuple
 
 from trimon.gotext.floats import format_g
+from trimon.gotext.times import rfc3339
 from trimon.query.language.errors import positions_of
 from trimon.records import dataclass
 
 ANNOTATIONS_MAX = 10
+
+
+class Fall(NamedTuple):
+    """How far cumulative counts fell from one bucket to the next: the bounds of the buckets, the largest difference, where."""
+
+    low: float
+    high: float
+    most: float
+    samples: int
+    first_ms: int
+    last_ms: int
+
+    def merged(self, other: Fall) -> Fall:
+        """Both in one."""
+        return Fall(
+            min(self.low, other.low),
+            max(self.high, other.high),
+            max(self.most, other.most),
+            self.samples + other.samples,
+            min(self.first_ms, other.first_ms),
+            max(self.last_ms, other.last_ms),
+        )
+
+    def text(self) -> str:
+        """As Prometheus says it behind the info."""
+        return (
+            f", from buckets {format_g(self.low)} to {format_g(self.high)}, with a max diff of {self.most:.2g}"
+            f", over {self.samples} samples from {_second(self.first_ms)} to {_second(self.last_ms)}"
+        )
+
+
+def _second(time_ms: int) -> str:
+    """A time without its milliseconds, cut off as Go's division does."""
+    return f"{rfc3339(int(time_ms / 1000) * 1000)[:-5]}Z"
 
 
 @dataclass(slots=True)
@@ -25,6 +61,7 @@ class Annotations:
     _infos: dict[str, int] = field(default_factory=dict)
     _missing: dict[str, None] = field(default_factory=dict)
     _worst: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    _falls: dict[str, Fall] = field(default_factory=dict)
 
     def miss(self, messages: Iterable[str]) -> None:
         """Add warnings of storage, which are about no part of the query."""
@@ -57,6 +94,12 @@ class Annotations:
         """Add an info about the sub-expression at `start`."""
         self._infos[message] = start
 
+    def info_of_fall(self, message: str, fall: Fall, start: int) -> None:
+        """Add an info that is one for the whole query, with what all falls have together; its place is that of the first."""
+        known = self._falls.get(message)
+        self._falls[message] = fall if known is None else known.merged(fall)
+        self._infos.setdefault(message, start)
+
     def warnings(self) -> tuple[str, ...]:
         """The warnings as Prometheus prints them, with positions; those of storage first."""
         return (*self._missing, *self._render("PromQL warning", self._warnings))
@@ -69,7 +112,10 @@ class Annotations:
         if not self.text:
             return tuple(f"{kind}: {message}" for message in entries)
         places = positions_of(self.text, list(entries.values()))
-        return tuple(f"{kind}: {message} ({place})" for message, place in zip(entries, places, strict=True))
+        return tuple(
+            f"{kind}: {message}{self._falls[message].text() if message in self._falls else ''} ({place})"
+            for message, place in zip(entries, places, strict=True)
+        )
 
 
 def limited(entries: tuple[str, ...], kind: str) -> list[str]:

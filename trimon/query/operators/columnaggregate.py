@@ -37,7 +37,7 @@ def add_columns(
     holding = counts > 0
     mixed = holding & floats
     if mixed.any():
-        context.annotations.warn(f"{MIXED} for aggregation", start)
+        context.annotations.warn(f"{MIXED} aggregation", start)
     highest, lowest = _extremes(native.kinds[order], held, bounds)
     hard = holding & ~mixed & (lowest != highest)
     if hard.any():

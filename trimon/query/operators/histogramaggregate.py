@@ -40,7 +40,7 @@ def add_histograms(
     np.add.at(float_counts, groups.codes, floats)
     mixed = (histogram_counts > 0) & (float_counts > 0)
     if mixed.any():
-        context.annotations.warn(f"{MIXED} for aggregation", start)
+        context.annotations.warn(f"{MIXED} aggregation", start)
     order = np.argsort(groups.codes, kind="stable")
     edges = np.searchsorted(groups.codes[order], np.arange(groups.count + 1))
     wanted = (histogram_counts > 0) & ~mixed

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from trimon.model.labels import INSTANCE_LABEL, JOB_LABEL, METRIC_NAME
+from trimon.model.labels import INSTANCE_LABEL, JOB_LABEL, METRIC_NAME, format_label_set
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
 from trimon.query.execution.context import QueryContext
@@ -18,7 +18,7 @@ from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Index, Mask, Value, Vector
 from trimon.query.language.errors import QueryError
 from trimon.query.operators.binary import stack
-from trimon.query.operators.matching import any_present, format_set, matching_pairs
+from trimon.query.operators.matching import any_present, matching_pairs
 
 _IDENTITY: Final = (INSTANCE_LABEL, JOB_LABEL)
 
@@ -62,7 +62,7 @@ class InfoOperator(Operator):
         info, times = info.take(about), times.take(about)
         native = np.flatnonzero(info.are_histograms().any(axis=1))
         if len(native):
-            shown = format_set(info.labels.labels(int(native[0])))
+            shown = format_label_set(info.labels.labels(int(native[0])))
             raise QueryError(f"this should be an info metric, with float samples: {shown}")
         return merge_equal(stack(through, self._enriched(plain, info, times)))
 
@@ -162,7 +162,7 @@ def _newest(info: Vector, times: Vector) -> Vector:
         first, second = np.flatnonzero((mine == group) & best[:, step])[:2].tolist()
         at = round(newest[group, step] * 1000)
         raise QueryError(
-            f"found duplicate series for info metric: existing {format_set(info.labels.labels(first))} @ {at}, "
-            f"new {format_set(info.labels.labels(second))} @ {at}"
+            f"found duplicate series for info metric: existing {format_label_set(info.labels.labels(first))} @ {at}, "
+            f"new {format_label_set(info.labels.labels(second))} @ {at}"
         )
     return replace(info, present=best).compact()

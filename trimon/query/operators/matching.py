@@ -7,8 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from trimon.gotext.strings import go_quote
-from trimon.model.labels import METRIC_NAME, Labels
+from trimon.model.labels import METRIC_NAME, format_label_set
 from trimon.model.table import LabelTable
 from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import (
@@ -143,8 +142,8 @@ class MatchOperator(Operator):
         step = int(np.flatnonzero(clash.any(axis=0))[0])
         code = used[np.flatnonzero(clash[:, step])[0]]
         rows = np.flatnonzero((codes == code) & one.present[:, step])[:2].tolist()
-        shown = sorted(format_set(one.labels.labels(row)) for row in rows)
-        group = format_set(signature_table(one.labels, self.matching).labels(rows[0]))
+        shown = sorted(format_label_set(one.labels.labels(row)) for row in rows)
+        group = format_label_set(signature_table(one.labels, self.matching).labels(rows[0]))
         raise QueryError(
             f"found duplicate series for the match group {group} on the {'left' if swapped else 'right'} "
             f"hand-side of the operation: [{shown[0]}, {shown[1]}];{_MANY_TO_MANY}"
@@ -362,8 +361,3 @@ def matching_pairs(mine: Index, theirs: Index, count: int) -> RowPairs:
     left = np.repeat(np.arange(len(mine)), matches)
     within = np.arange(len(left)) - np.repeat(np.cumsum(matches) - matches, matches)
     return RowPairs(left, order[np.repeat(starts[mine], matches) + within], mine[left])
-
-
-def format_set(labels: Labels) -> str:
-    """A label set with its name among the labels, as errors show it."""
-    return "{" + ", ".join(f"{name}={go_quote(value)}" for name, value in labels) + "}"

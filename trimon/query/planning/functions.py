@@ -73,6 +73,8 @@ def _window(scope: PlanScope, name: str, args: tuple[Expr, ...], grid: Grid) -> 
     ranges = scope.plan(args[at], grid)
     # Prometheus replaces a subquery by its samples, which stand nowhere in the text: notes on them are at its beginning.
     start = 0 if isinstance(unwrap(args[at]), Subquery) else args[at].start
+    if at:  # its notes are at its first argument, whatever they are about
+        start = args[0].start
     return WindowOperator(name, ranges, params, grid, start, args[0].start)
 
 

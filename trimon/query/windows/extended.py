@@ -56,7 +56,7 @@ def _between(windows: WindowMatrix, at_ms: Times, before: Index, after: Index, *
     if counter:
         left = np.where(right < left, 0.0, left)
     span = np.maximum(t1 - t0, 1)
-    return np.where(t1 == t0, right, left + (right - left) * ((at_ms - t0) / span))
+    return np.where(t1 == t0, right, left + (right - left) * (at_ms - t0) / span)
 
 
 def smoothed(kind: str, windows: WindowMatrix, call: WindowCall, lookback_ms: int) -> WindowResults:

@@ -11,7 +11,7 @@ from trimon.query.histograms.arithmetic import IncompatibleError, added, scaled
 from trimon.query.histograms.resets import was_reset
 from trimon.query.windows.histogramwindows import (
     EXPONENTIAL_AND_CUSTOM,
-    MIXED,
+    MIXED_OF,
     NOT_COUNTER,
     NOT_GAUGE,
     HistogramRow,
@@ -45,7 +45,7 @@ def smoothed_instant(row: HistogramRow, ref_ms: int, lookback_ms: int, notes: No
     if all(isinstance(sample, float) for sample in inside):
         return None
     if any(isinstance(sample, float) for sample in inside):
-        notes.add(("warn-for", MIXED))
+        notes.add(("warn-name", MIXED_OF))
         return None
     at = bisect_right(times, ref_ms)
     if at <= low:
@@ -84,7 +84,7 @@ def extended_value(
     samples = row.samples
     pairwise_only = function in ("changes", "resets")
     if not pairwise_only and any(isinstance(sample, float) for sample in samples[low:high]):
-        notes.add(("warn-for", MIXED))
+        notes.add(("warn-name", MIXED_OF))
         return None
     if not smoothed:
         if behind <= first_inside:

@@ -31,7 +31,8 @@ from trimon.query.histograms.resets import was_reset
 from trimon.records import dataclass
 
 WindowSample = float | FloatHistogram
-MIXED: Final = "encountered a mix of histograms and floats"
+MIXED: Final = "encountered a mix of histograms and floats for"
+MIXED_OF: Final = f"{MIXED} metric name"
 EXPONENTIAL_AND_CUSTOM: Final = (
     "vector contains a mix of histograms with exponential and custom buckets schemas for metric name"
 )
@@ -62,7 +63,7 @@ class Window:
 
     def mixed(self) -> None:
         """Say that floats and histograms are mixed."""
-        self.notes.add(("warn-for", MIXED))
+        self.notes.add(("warn-name", MIXED_OF))
 
 
 def _restarted(window: Window, at: int) -> bool:

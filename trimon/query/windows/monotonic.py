@@ -6,10 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from trimon.gotext.floats import format_g
 from trimon.gotext.strings import go_quote
-from trimon.gotext.times import rfc3339
 from trimon.model.labels import METRIC_NAME
+from trimon.query.execution.annotations import Fall
 from trimon.query.execution.context import QueryContext
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.values import Index, Mask, Matrix, Vector
@@ -85,16 +84,13 @@ class Repairs:
             text = _REPAIRED
             if names[code]:
                 text += f" for metric name {go_quote(names[code])}"
-            if context.annotations.text:
-                at = times_ms[where.any(axis=0)]
-                text += (
-                    f", from buckets {format_g(float(self.low[where].min()))} to {format_g(float(self.high[where].max()))}"
-                    f", with a max diff of {float(self.most[where].max()):.2g}, over {int(where.sum())} samples"
-                    f" from {_second(int(at[0]))} to {_second(int(at[-1]))}"
-                )
-            context.annotations.info(text, start)
-
-
-def _second(time_ms: int) -> str:
-    """A time without its milliseconds, cut off as Go's division does."""
-    return f"{rfc3339(int(time_ms / 1000) * 1000)[:-5]}Z"
+            at = times_ms[where.any(axis=0)]
+            fall = Fall(
+                float(self.low[where].min()),
+                float(self.high[where].max()),
+                float(self.most[where].max()),
+                int(where.sum()),
+                int(at[0]),
+                int(at[-1]),
+            )
+            context.annotations.info_of_fall(text, fall, start)

@@ -24,7 +24,7 @@ from trimon.query.windows.columnwindows import COLUMN_KERNELS, Look, Outcome, pi
 from trimon.query.windows.histogramwindows import HistogramRow, bounds_of, window_value
 from trimon.query.windows.windowarguments import WindowCall
 
-IGNORED: Final = "ignored histograms in a range containing both floats and histograms"
+IGNORED: Final = "ignored histograms in a range containing both floats and histograms for metric name"
 # Of these the hints of the result are those of samples, and with nothing but count and sum asked for every reset is found out.
 _KEEPING_HINTS: Final = frozenset({"sum_over_time", "avg_over_time", "last_over_time", "first_over_time"})
 
@@ -110,7 +110,7 @@ def native_windows(
         if kernel is None:
             # One float is too little for some, but it shows that the histograms are not alone.
             for row in np.flatnonzero((look.holds & look.mixed()).any(axis=1)).tolist():
-                notes.setdefault(rows.start + row, set()).add(("info-for", IGNORED))
+                notes.setdefault(rows.start + row, set()).add(("info-name", IGNORED))
             continue
         outcome = kernel(bundle, call)
         present[rows] &= ~look.holds

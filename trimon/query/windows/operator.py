@@ -277,7 +277,7 @@ class WindowOperator(Operator):
                 if self.function not in WITH_HISTOGRAMS:
                     # One float is too little for some, but it shows that the histograms are not alone.
                     if any(isinstance(sample, float) for sample in window.samples):
-                        notes.add(("info-for", IGNORED))
+                        notes.add(("info-name", IGNORED))
                     continue
                 present[index, step] = False
                 if extended:

@@ -310,3 +310,19 @@ def test_names_of_headers_are_sent_as_go_sends_them(name: bytes, sent: bytes) ->
     protocol.next_event()
     data = protocol.send(h11.Response(status_code=200, headers=[(name, b"v"), (b"content-length", b"0")]))
     assert data == b"HTTP/1.1 200 OK\r\n" + sent + b": v\r\nContent-Length: 0\r\n\r\n"
+
+
+def test_a_body_that_nobody_asked_for_is_no_end() -> None:
+    """An answer to a request whose body has come whole, and was not read, does not end the connection; another may follow."""
+    protocol = ServerProtocol(h11.SERVER, 1 << 16)
+    following = b"GET /next HTTP/1.1\r\nHost: x\r\n\r\n"
+    protocol.receive_data(b"DELETE / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde" + following)
+    assert isinstance(protocol.next_event(), h11.Request)
+    head = protocol.send(h11.Response(status_code=405, headers=[("Content-Length", "0")]))
+    protocol.send(h11.EndOfMessage())
+    assert head is not None
+    assert b"close" not in head
+    protocol.start_next_cycle()
+    request = protocol.next_event()
+    assert isinstance(request, h11.Request)
+    assert request.target == b"/next"

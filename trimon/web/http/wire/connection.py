@@ -24,7 +24,7 @@ from trimon.web.auth.handshake import TlsStream
 from trimon.web.http.wire.connections import BUSY, Phase, Place
 from trimon.web.http.wire.connectionwatch import ConnectionWatch
 from trimon.web.http.wire.departure import SENDS_NO_MORE, Departure
-from trimon.web.http.wire.directstream import DirectStream, DirectTasks
+from trimon.web.http.wire.directstream import DirectStream, DirectTasks, discard
 from trimon.web.http.wire.exchange import JOIN_BYTES_MAX, STREAM_ENDS, Exchange, Exchanges, Wire, scope_of
 from trimon.web.http.wire.h11server import ServerProtocol
 from trimon.web.http.wire.hangups import ANSWER_S
@@ -143,8 +143,7 @@ class ServerConnection(TCPServer):
                 if head is None:
                     await self.protocol.handle(RawData(bytes(data)))
                 elif not await self._exchange(head):
-                    if self._direct is not None:
-                        self._direct.discard()
+                    discard(self._transport.fileno())
                     await self.protocol.handle(Closed())
                     return
             await self.protocol.handle(RawData(b""))

@@ -14,8 +14,10 @@ written at once where the system takes all of it; what is left, and every longer
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import trio
@@ -61,14 +63,13 @@ class DirectStream:
         except OSError:
             return 0
 
-    def discard(self) -> None:
-        """Throws away what has come, up to some: a socket that is closed over it would tell its client of an error."""
-        try:
-            for _ in range(_DISCARDED_MAX):
-                if not self._plain.recv(_DISCARDED_BYTES):
-                    return
-        except OSError:
-            return
+
+def discard(number: int) -> None:
+    """Throws away what has come over a socket, up to some: one that is closed over it tells its client of an error."""
+    with suppress(OSError):
+        for _ in range(_DISCARDED_MAX):
+            if number < 0 or not os.read(number, _DISCARDED_BYTES):
+                return
 
 
 class DirectTasks(TaskGroup):

@@ -167,6 +167,8 @@ class ServerProtocol(h11.Connection):
 
     def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override] # only events go through it
         """As h11's, with the names of headers in capitals: some scripts look for them as Go writes them."""
+        if isinstance(event, h11.EndOfMessage):
+            self._take_rest()
         if isinstance(event, _HEADS):
             items = event.headers._full_items
             items[:] = [(canonical(name), name, value) for _, name, value in items]
@@ -189,6 +191,11 @@ class ServerProtocol(h11.Connection):
         if self.their_state is h11.SEND_BODY and not self._has_whole_body():
             return True
         return self.their_state is not h11.IDLE and self._ends()
+
+    def _take_rest(self) -> None:
+        """Takes out what has come of a body that nobody asked for: the answer did not say that the connection ends."""
+        while self.their_state is h11.SEND_BODY and self._has_whole_body():
+            self._next_event()
 
     def _has_whole_body(self) -> bool:
         """Whether what is missing of a body has come, but is not taken out yet."""
