@@ -72,9 +72,8 @@ def _window(scope: PlanScope, name: str, args: tuple[Expr, ...], grid: Grid) -> 
     params = [scope.plan(arg, grid) for index, arg in enumerate(args) if index != at]
     ranges = scope.plan(args[at], grid)
     # Prometheus replaces a subquery by its samples, which stand nowhere in the text: notes on them are at its beginning.
-    start = 0 if isinstance(unwrap(args[at]), Subquery) else args[at].start
-    if at:  # its notes are at its first argument, whatever they are about
-        start = args[0].start
+    # Those of quantile_over_time are at its first argument, whatever they are about.
+    start = 0 if not at and isinstance(unwrap(args[0]), Subquery) else args[0].start
     return WindowOperator(name, ranges, params, grid, start, args[0].start)
 
 
