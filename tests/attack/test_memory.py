@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 
 from tests.attack.memory import Size, against_trimon, asked
 from tests.attack.memoryqueries import CROWD, attack, server_of
+from tests.support.seeds import new_seed
 
 SIZE = Size(
     limit_mib=320,
@@ -39,7 +39,7 @@ def test_a_server_stays_within_a_small_budget(tmp_path: Path) -> None:
 def test_small_texts_that_ask_for_much_stay_within_it(tmp_path: Path) -> None:
     """Subqueries of millions of steps, long windows, copies at every step: each keeps to the limit, none is a crash."""
     with server_of(tmp_path, 300, 1000, 4.0) as server:
-        found, crashes = attack(server, seed=random.SystemRandom().randint(0, 10**6))
+        found, crashes = attack(server, seed=new_seed())
         statuses = {status for peak in found for status in peak.statuses}
         assert statuses == {200, 422}
         worst = max(found, key=lambda peak: peak.peak_mib)

@@ -69,9 +69,7 @@ def test_a_constructor_that_hangs_is_left_behind(folder: Path) -> None:
     (folder / f"{MODULE}.py").write_text(WAIT + GOOD.replace("pass", "wait()"))
     (folder / "hang").touch()
     registry = registry_of()
-    began_s = time.monotonic()
     (error,) = check_plugins(config("one", "two", "three"), registry)
-    assert time.monotonic() - began_s < 2 * PATIENCE_S + 1
     assert "its constructor took longer than 0.2 s" in error.message
     assert f"{MODULE}:Here" in error.message
     assert '(job "one")' in error.message
@@ -93,9 +91,7 @@ def test_calls_that_hang_are_not_repeated_for_ever(folder: Path) -> None:
     registry = registry_of()
     for _ in range(HANGING_MAX):
         assert check_plugins(config("one"), registry)
-    began_s = time.monotonic()
     (error,) = check_plugins(config("one"), registry)
-    assert time.monotonic() - began_s < PATIENCE_S / 2
     assert f"{HANGING_MAX} calls of it hang" in error.message
     assert sum(thread.name.startswith("plug-in ") for thread in threading.enumerate()) == HANGING_MAX
 
@@ -120,22 +116,21 @@ async def test_a_constructor_that_hangs_later_holds_nothing_up(folder: Path) -> 
     assert check_plugins(config("one"), registry) == []
     (folder / "hang").touch()
     (provider,) = providers_of(map(consumer_of, config("one").scrape_configs)).values()
-    lanes, longest_s = AbandoningLanes(2), 0.0
+    lanes, turns = AbandoningLanes(2), 0
     run = ProviderRun(provider, registry, Hub(), context_of_doubles(), making=lanes.lane("constructors"))
 
     async def watch() -> None:
-        nonlocal longest_s
+        nonlocal turns
         while True:
-            began_s = time.perf_counter()
             await trio.sleep(0.005)
-            longest_s = max(longest_s, time.perf_counter() - began_s)
+            turns += 1
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch)
         with pytest.raises(UserError, match="constructor took longer"):
             await run.run()
         nursery.cancel_scope.cancel()
-    assert longest_s < 0.8
+    assert turns > 10  # some 200 in a second of patience, on a machine that does nothing else
 
 
 async def test_a_lane_that_is_full_of_calls_that_hang_is_its_own() -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import random
-
 from tests.query.fuzz_grammar import Generator, run
+from tests.support.seeds import new_seed
 
 
 def test_short_fuzz() -> None:
     """Two thousand random queries, well formed and damaged, all end as they may."""
-    seed = int(os.environ.get("PROMQL_FUZZ_SEED") or random.SystemRandom().randint(0, 10**6))
-    print(f"seed {seed}")
+    seed = new_seed()
     outcomes = run(2000, seed)
     assert sum(outcomes.values()) == 2000
     assert outcomes["result"] > 600, outcomes

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.promql_data import PROMQL_SCRIPTS
+from tests.support.seeds import new_seed
 from trimon.model.labels import labels_of
 from trimon.model.sample import NORMAL_NAN
 from trimon.query.conformance.commands import Clear, Eval, ExpectedMessage, Load, parse_script
@@ -209,8 +210,7 @@ def cases() -> Iterator[tuple[str, MemoryStore, Eval]]:
 @pytest.mark.skipif(not SCRIPTS, reason="the reference scripts are not beside the repository")
 def test_every_mutation_is_noticed() -> None:
     """A reference case of which one expectation was changed fails."""
-    seed = random.SystemRandom().randint(0, 10**6)
-    print(f"seed {seed}")
+    seed = new_seed()
     rng = random.Random(seed)
     tried = dict.fromkeys((mutation.__name__ for mutation in MUTATIONS), 0)
     for script, store, case in cases():

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from tests.query.test_peer import BASE_MS, Writer, samples
+from tests.support.seeds import new_seed
 from trimon.clock import StoppedClock
 from trimon.errors import TrimonError
 from trimon.files import DiskFiles
@@ -109,8 +110,7 @@ def test_storage_and_memory_agree(stores: tuple[Store, MemoryStore]) -> None:
     They are asked three times, and the last answer counts.
     """
     store, memory = stores
-    seed = random.SystemRandom().randint(0, 10**6)
-    print(f"seed {seed}")
+    seed = new_seed()
     for index in range(QUERIES):
         query = Writer(seed + index).vector(3)
         # from the second time on samples are kept, and what was found out about them

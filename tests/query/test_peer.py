@@ -27,6 +27,7 @@ import orjson
 import pytest
 
 from tests.support.peer_prometheus import PROMETHEUS, PROMTOOL, ask, running
+from tests.support.seeds import new_seed
 from trimon.errors import TrimonError
 from trimon.model.labels import labels_of
 from trimon.query.answer.json import render_data
@@ -219,8 +220,7 @@ def compare(query: str, theirs: dict[str, Any], mine: bytes | TrimonError) -> No
 def test_generated_queries(peer: tuple[str, MemoryStore]) -> None:
     """Generated queries, at one time and over a range, give what Prometheus gives, to nine digits."""
     url, store = peer
-    seed = random.SystemRandom().randint(0, 10**6)
-    print(f"seed {seed}")
+    seed = new_seed()
     failures = 0
     for index in range(QUERIES):
         query = Writer(seed + index).vector(3)

@@ -13,6 +13,7 @@ import pytest
 from tests.query.fuzz_grammar import Generator
 from tests.query.test_steps import Shown, at, near
 from tests.support.promql_data import odd_store
+from tests.support.seeds import new_seed
 from trimon.errors import UserError
 from trimon.model.labels import Labels, labels_of
 from trimon.query import engine
@@ -44,8 +45,7 @@ def outcome(query: str, options: QueryOptions) -> tuple[QueryResult | str, int]:
 
 def test_parts_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random subqueries give the same series, samples, notes and counts however few steps are evaluated at a time."""
-    seed = random.SystemRandom().randint(0, 10**6)
-    print(f"seed {seed}")
+    seed = new_seed()
     compared = 0
     for index in range(QUERIES):
         generator = Generator(seed * 1_000_003 + index)
@@ -240,8 +240,7 @@ def test_steps_without_samples_are_not_evaluated(monkeypatch: pytest.MonkeyPatch
     ):
         result = range_(store, query, end_ms - 10_999_000, end_ms, 1000, options, Budget(options))
         assert (result.series, result.points) == (series, points), query
-    seed = random.SystemRandom().randint(0, 10**6)
-    print(f"seed {seed}")
+    seed = new_seed()
     narrowed = 0
     for index in range(QUERIES):
         generator = Generator(seed * 1_000_003 + index)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.histogram_rows import Value, samples_of, shown
+from tests.support.seeds import new_seed
 from trimon.clock import StoppedClock
 from trimon.files import DiskFiles
 from trimon.model.histogram import Buckets, FloatHistogram
@@ -36,8 +37,7 @@ def recorded(values: dict[Labels, Value]) -> Recorded:
 @pytest.mark.parametrize("turn", range(3))
 def test_what_a_rule_gives_is_what_is_read(tmp_path: Path, turn: int) -> None:
     """Histograms and floats that come, go and change their buckets: every sample is read again, a series that goes ends."""
-    seed = random.SystemRandom().randint(0, 10**9)
-    print(f"turn {turn}: seed {seed}")
+    seed = new_seed()
     pick = random.Random(seed)
     store = Store.open(StoreOptions(tmp_path / "data"), DiskFiles(), StoppedClock(START_MS))
     store.replay()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.storage.conftest import ALL, EVER, START_MS, Bench, batch, series
 from tests.support.histogram_rows import Shown, Value, batch_of, row_of, samples_of, shown
+from tests.support.seeds import new_seed
 from trimon.model.components import component_labels, split
 from trimon.model.histogram import CUSTOM_SCHEMA, Buckets, FloatHistogram, ResetHint
 from trimon.model.labels import Labels
@@ -74,8 +75,7 @@ def run_maintenance(bench: Bench) -> None:
 @pytest.mark.parametrize("turn", range(4))
 def test_histograms_come_back_as_they_were_appended(bench: Bench, turn: int) -> None:
     """Rows and batches of histograms, floats and stale markers in turn, of changing layouts, live, replayed and in blocks."""
-    seed = random.SystemRandom().randint(0, 10**9)
-    print(f"turn {turn}: seed {seed}")
+    seed = new_seed()
     pick = random.Random(seed)
     told: Told = {}
     time_ms = START_MS

@@ -12,6 +12,7 @@ import pytest
 
 from tests.storage.read.test_framecache import rows_of, small_pages
 from tests.support.sample_world import MATCHERS, STEP_MS, SampleWorld
+from tests.support.seeds import new_seed
 from trimon.errors import TrimonError
 from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher
@@ -132,6 +133,5 @@ def live(seed: int, steps: int) -> None:
 @pytest.mark.parametrize("turn", range(WORLDS))
 def test_a_random_world_is_read_as_it_was_written(turn: int) -> None:
     """After any events every kept reading, and every query over it, equals that of the plain list of samples."""
-    seed = random.SystemRandom().randint(0, 10**9)
-    print(f"turn {turn}: seed {seed}")
+    seed = new_seed()
     live(seed, STEPS)

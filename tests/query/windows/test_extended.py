@@ -9,6 +9,7 @@ from itertools import pairwise
 from tests.query.test_borders import a_series
 from tests.query.windows.test_windows import filled
 from tests.support import naive_promql as naive
+from tests.support.seeds import new_seed
 from trimon.model.sample import NORMAL_NAN
 from trimon.query.engine import range_
 from trimon.query.execution.budget import Budget
@@ -62,8 +63,7 @@ def value(function: str, samples: naive.Window, ref: int, range_ms: int, *, smoo
 
 def test_extended_ranges_at_borders() -> None:
     """Anchored and smoothed functions give what a loop over each window gives."""
-    seed = random.SystemRandom().randint(0, 10**9)
-    print(f"seed {seed}")
+    seed = new_seed()
     rng = random.Random(seed)
     for _ in range(CASES):
         step = rng.choice((1, 999, 1000, 7001, 15_000, 61_000))

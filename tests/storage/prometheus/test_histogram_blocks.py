@@ -22,6 +22,7 @@ from tests.storage.prometheus.test_peer import PROMETHEUS, ask, prometheus
 from tests.storage.test_histograms import NAMES, STEP_MS, histogram, read
 from tests.support import protobuf
 from tests.support.histogram_rows import Value, batch_of, samples_of, shown
+from tests.support.seeds import new_seed
 from trimon.files import DiskFiles
 from trimon.model.histogram import CUSTOM_SCHEMA, Buckets, FloatHistogram
 from trimon.model.labels import Labels
@@ -65,8 +66,7 @@ MakeBench = Callable[[str], Bench]
 @pytest.mark.parametrize("turn", range(3))
 def test_there_and_back_nothing_changes(make_bench: MakeBench, tmp_path: Path, turn: int) -> None:
     """Blocks that are exported and imported hold every histogram, float and staleness marker as before."""
-    seed = random.SystemRandom().randint(0, 10**9)
-    print(f"turn {turn}: seed {seed}")
+    seed = new_seed()
     bench = make_bench("data")
     told = filled(bench, random.Random(seed))
     assert read(bench) == told

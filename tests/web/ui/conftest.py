@@ -15,6 +15,8 @@ from tests.support.process import Server
 from trimon.web.pages import pages_are_built
 
 CHROMIUM = Path("/usr/bin/chromium")
+# On a machine with other work a page may take many seconds to draw what it has asked for.
+PATIENCE_MS = 30_000
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
 
@@ -40,8 +42,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def browser(server: Server) -> Iterator[Any]:
     """Chromium."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         yield found
@@ -55,7 +58,7 @@ class Watched:
         self.page = page
         self.base = base
         self.wrong: list[str] = []
-        page.set_default_timeout(5000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         page.on("request", self._request)
