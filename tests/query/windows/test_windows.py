@@ -194,3 +194,17 @@ def test_functions_with_parameters(series: dict[str, naive.Window], q: float, sf
             assert (got is None) == (wanted is None)
             if got is not None and wanted is not None:
                 assert same(wanted, got, scale * 100)
+
+
+@pytest.mark.parametrize("times", [(0, 17_001, 34_003), (0, 15_000, 30_000, 45_000, 60_000, 75_000, 90_000)])
+def test_lines_through_huge_values_are_those_of_one_window(times: tuple[int, ...]) -> None:
+    """Whether a product with the time is beyond the largest number does not depend on the other windows of a query."""
+    store = filled(
+        {"0": [(time_ms, 1e308 if index % 2 == 0 else 1.0) for index, time_ms in enumerate(times)]}
+    )
+    for query in ("deriv(m_total[1m])", "predict_linear(m_total[1m], 60)"):
+        ranged = points(store, query, 20_000, 7000, 12)
+        for (_, at), value in ranged.items():
+            ((_, alone),) = points(store, query, at, 1, 1).items()
+            assert same(alone, value, 0.0), (query, at)
+        assert len(ranged) > 5

@@ -28,6 +28,8 @@ _PRODUCT_MAX: Final = 1 << 18
 _TOGETHER: Final = 8
 _WIDTH_MAX: Final = 1024
 _WEIGHTS_MAX: Final = 1 << 21
+# Of values from here on products with seconds may be infinite: whether they are must not depend on the middle of all windows.
+_HUGE: Final = 1e290
 # Times this, less the excess, a number has its upper 26 bits.
 _SPLIT: Final = 2.0**27 + 1
 
@@ -126,8 +128,9 @@ def _prefix_line(matrix: WindowMatrix, call: WindowCall, y: Matrix) -> tuple[Mat
     # The sums are exact but for the rounding of each product: this much may be lost when they are subtracted. Products
     # may be far larger than their sum.
     farthest = np.maximum(np.abs(ends), np.abs(ends - call.range_ms / 1000))
-    size = np.maximum(np.abs(sx * sy / number), np.abs(y).max(axis=1, initial=0.0)[:, None] * farthest)
-    bad = (np.abs(covariance) < size * 1e-6) | narrow
+    largest = np.abs(y).max(axis=1, initial=0.0)[:, None]
+    size = np.maximum(np.abs(sx * sy / number), largest * farthest)
+    bad = (np.abs(covariance) < size * 1e-6) | narrow | ~(largest < _HUGE)
     for doubtful in (y_bad, xy_bad):
         if doubtful is not None:
             bad |= doubtful
@@ -150,8 +153,8 @@ def _regular_line(matrix: RegularWindowMatrix, call: WindowCall, y: Matrix) -> t
     bad = np.abs(covariance) <= (largest * 1e-6)[:, None] * weights.reach
     if weights.narrow.any():
         bad |= weights.narrow
-    if not np.isfinite(largest).all():
-        bad |= ~np.isfinite(largest)[:, None]
+    if not (largest < _HUGE).all():
+        bad |= ~(largest < _HUGE)[:, None]
     return slope, level, bad
 
 
