@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -235,9 +236,12 @@ async def _compare(played: Scene, hub: Hub, step: int) -> None:
 
 
 def close(played: Scene) -> None:
-    """End the stand-in."""
+    """End the stand-in, and remove the folder that it made for its socket."""
     played.server.shutdown()
     played.server.server_close()
+    socket = played.server.placeholders().get("SOCK")
+    if socket is not None:
+        shutil.rmtree(Path(socket).parent, ignore_errors=True)
 
 
 def set_environment(monkeypatch: pytest.MonkeyPatch, played: Iterable[Scene]) -> None:

@@ -71,11 +71,12 @@ class ArrayCache:
         with self._lock:
             found = self._used(key)
             if found is not None:
+                kept: CacheEntry = found[0]
                 if scan is None or scan is self or not _scan.takes:
-                    return found[0]  # type: ignore[no-any-return]
+                    return kept
                 self._used_bytes -= self._kept.pop(key)[1]
         if scan is not None and scan is not self:
-            return scan.get((id(self), key), make if found is None else lambda: found[0])  # type: ignore[no-any-return]
+            return scan.get((id(self), key), make if found is None else lambda: kept)
         made = make()
         size = size_of(made)
         if size <= self._limit_bytes // 4:
