@@ -92,7 +92,7 @@ async def test_nothing_is_started_for_who_does_not_ask() -> None:
         streams = [await connected(port) for _ in range(3)]
         await streams[1].send_all(GET[:5])
         await streams[2].send_all(POST)
-        with trio.fail_after(2):
+        with trio.fail_after(8):
             while len({place.phase for place in actor.connections._open}) < 3:  # noqa: ASYNC110 # another task sees it
                 await trio.sleep(0.01)
         assert trio.lowlevel.current_statistics().tasks_living == before

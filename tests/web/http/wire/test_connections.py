@@ -135,7 +135,7 @@ async def test_a_crowd_of_silent_clients_keeps_nobody_out() -> None:
             silent = await stack.enter_async_context(await connected(port))
             if number % 3:
                 await silent.send_all(GET[: number + 1] if number % 2 else POST)
-        with trio.fail_after(1):
+        with trio.fail_after(8):
             async with await connected(port) as stream:
                 await stream.send_all(GET)
                 assert (await answer(stream))[1] == b"GET /small "
@@ -151,7 +151,7 @@ async def test_a_head_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving() as (port, _, actor), await connected(port) as silent:
         assert (await everything(silent)) == b""
         async with await connected(port) as slow:
-            with trio.fail_after(3):
+            with trio.fail_after(8):
                 while not actor.connections.closed["slow_head"]:
                     await slow.send_all(b"G")
                     await trio.sleep(0.02)
@@ -287,7 +287,7 @@ async def test_slow_readers_give_way_in_a_crowd(monkeypatch: pytest.MonkeyPatch)
         if name == 1:
             place.writes_since_s = trio.current_time()
     await trio.sleep(0.1)
-    with trio.fail_after(2):
+    with trio.fail_after(8):
         await all_.room()
     assert (closed, all_.closed["slow_reader"]) == ([1], 1)
 
@@ -339,7 +339,7 @@ async def test_probes_are_answered_when_all_places_are_at_work() -> None:
         got = await answer(slow[5])
         assert got[0].startswith(b"HTTP/1.1 503 ")
         assert b"--web.max-connections" in got[1]
-        with trio.fail_after(1):
+        with trio.fail_after(8):
             async with await connected(port) as probe:
                 await probe.send_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
                 assert (await probe.receive_some()).startswith(OK)
