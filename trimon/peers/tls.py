@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from trimon.config.http import TlsConfig
+from trimon.config.http import NO_SECRET, TlsConfig
+from trimon.errors import UserError
 from trimon.openfiles import os_errors
 from trimon.peers.files import read_certificate, short_lived
 
@@ -16,6 +18,44 @@ _VERSIONS: Final = {
     "TLS12": ssl.TLSVersion.TLSv1_2,
     "TLS13": ssl.TLSVersion.TLSv1_3,
 }
+
+
+def check_certificates(config: TlsConfig) -> None:
+    """Raise UserError where certificates or key of a client cannot be read, or cannot be used. Blocks on the disk."""
+    for field, what in (
+        ("ca_file", "CA cert"),
+        ("cert_file", "specified client cert"),
+        ("key_file", "specified client key"),
+    ):
+        path = getattr(config, field)
+        try:
+            if path:
+                with os_errors(path):
+                    read_certificate(path)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            message = f"unable to read {what}: unable to read file {path}: open {path}: {reason}"
+            raise UserError(message, config.place(field)) from None
+    try:
+        if config.ca or config.ca_file:
+            TlsContexts(replace(config, cert="", cert_file="", key=NO_SECRET, key_file="")).context()
+    except (OSError, ValueError):
+        field = "ca_file" if config.ca_file else "ca"
+        raise UserError(
+            f"unable to use specified CA cert {_told(config, 'ca')}", config.place(field)
+        ) from None
+    try:
+        if config.cert or config.cert_file:
+            TlsContexts(replace(config, ca="", ca_file="")).context()
+    except (OSError, ValueError) as error:
+        field = "cert_file" if config.cert_file else "cert"
+        pair = f"client cert ({_told(config, 'cert')}) & key ({_told(config, 'key')})"
+        raise UserError(f"unable to use specified {pair}: {error}", config.place(field)) from None
+
+
+def _told(config: TlsConfig, field: str) -> str:
+    path = getattr(config, f"{field}_file")
+    return f"file {path}" if path else "inline"
 
 
 class TlsContexts:

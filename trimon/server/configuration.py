@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -10,11 +11,13 @@ from trimon import limits
 from trimon.actors.logfiles import check_log
 from trimon.config.configuration import Config
 from trimon.config.globs import PatternError
+from trimon.config.http import TlsConfig
 from trimon.config.scrape import ScrapeConfig
 from trimon.discovery.registry import Registry, check_plugins
 from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
 from trimon.log import Log
+from trimon.peers.tls import check_certificates
 from trimon.query.language.options import QueryOptions
 from trimon.records import dataclass
 from trimon.rules.file import load_rules
@@ -39,6 +42,8 @@ class LoadedConfiguration:
     rules_error: RulesError | None = None
     logs_error: UserError | None = None
     """A log file that cannot be opened."""
+    certificate_errors: Mapping[str, UserError] = field(default_factory=dict)
+    """By part what is wrong with certificates and keys of those it is to connect to."""
 
 
 def complete(config: Config, query: QueryOptions, registry: Registry) -> LoadedConfiguration:
@@ -48,7 +53,32 @@ def complete(config: Config, query: QueryOptions, registry: Registry) -> LoadedC
     """
     for error in check_plugins(config, registry):
         raise error
-    return replace(with_rules(config, query), logs_error=_logs_error(config))
+    return replace(
+        with_rules(config, query),
+        logs_error=_logs_error(config),
+        certificate_errors=_certificate_errors(config),
+    )
+
+
+def _certificate_errors(config: Config) -> dict[str, UserError]:
+    """What is wrong first with the certificates of each part; those of targets and discovery are read when they are asked."""
+    main, found = config.main, {}
+    shipper, tracing = main.trimon_block_shipper, main.tracing
+    peers: dict[str, Iterable[TlsConfig]] = {
+        "notify": (each.tls_config for each in main.alerting.alertmanagers),
+        "remote_write": (each.tls_config for each in main.remote_write),
+        "remote_read": (each.tls_config for each in main.remote_read),
+        "query_backends": (each.tls_config for each in main.trimon_query_backends),
+        "block_shipper": () if shipper is None else (shipper.tls_config,),
+        "tracing": () if tracing is None or tracing.insecure else (tracing.tls_config,),
+    }
+    for part, blocks in peers.items():
+        try:
+            for block in blocks:
+                check_certificates(block)
+        except UserError as error:
+            found[part] = error
+    return found
 
 
 def _logs_error(config: Config) -> UserError | None:

@@ -28,6 +28,12 @@ class ApplyError(UserError):
         )
 
 
+def _refuse_certificates(loaded: LoadedConfiguration, part: str) -> None:
+    error = loaded.certificate_errors.get(part)
+    if error is not None:
+        raise error
+
+
 class Reload:
     """Brings a configuration to the parts; one reload at a time."""
 
@@ -148,8 +154,10 @@ class Reload:
     def _remote_storage(self, loaded: LoadedConfiguration) -> None:
         """Both sections, as Prometheus has it: each of them keeps what it had where it is refused."""
         try:
+            _refuse_certificates(loaded, "remote_read")
             self._parts.remote_read.configure(loaded.config)
         finally:
+            _refuse_certificates(loaded, "remote_write")
             self._parts.remote_write.configure(loaded.config)
 
     def _logs(self, loaded: LoadedConfiguration) -> None:
@@ -173,15 +181,19 @@ class Reload:
         self._parts.receivers.configure(loaded.config)
 
     def _shipper(self, loaded: LoadedConfiguration) -> None:
+        _refuse_certificates(loaded, "block_shipper")
         self._parts.shipper.configure(loaded.config)
 
     def _query_backends(self, loaded: LoadedConfiguration) -> None:
+        _refuse_certificates(loaded, "query_backends")
         self._parts.queries.configure(loaded.config)
 
     def _notify(self, loaded: LoadedConfiguration) -> None:
+        _refuse_certificates(loaded, "notify")
         self._parts.notify.configure(loaded.config)
 
     def _tracing(self, loaded: LoadedConfiguration) -> None:
+        _refuse_certificates(loaded, "tracing")
         self._parts.tracing.configure(loaded.config.main.tracing)
 
     def _rules(self, loaded: LoadedConfiguration) -> None:

@@ -270,6 +270,9 @@ class ConfigurationSource:
         if (unwritable := loaded.logs_error) is not None:
             what = f"Error loading config (--config.file={name})"
             raise StartError(what, EXIT_USAGE, file=file, err=unwritable.message, **place_of(unwritable))
+        for part, unusable in loaded.certificate_errors.items():
+            fields = {"component": part, "err": unusable.message, **place_of(unusable)}
+            raise StartError("Failed to apply configuration", EXIT_FAILED, file=file, **fields)
         return loaded
 
     def _finish_rollback(self, file: str, log: Log) -> None:

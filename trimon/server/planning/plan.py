@@ -114,7 +114,8 @@ class Planner:
 
 def _refuse(then: LoadedConfiguration) -> None:
     """Raises UserError for what a reload would not take over. Who asks names files, so their content is none of the answer."""
-    for error in (then.config.scrape_files_error, then.rules_error, then.logs_error):
+    certificates = then.certificate_errors.values()
+    for error in (then.config.scrape_files_error, then.rules_error, then.logs_error, *certificates):
         if isinstance(error, ScrapeFileError):
             raise UserError(error.unquoted)
         if isinstance(error, RulesError):
