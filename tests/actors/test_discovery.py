@@ -104,9 +104,9 @@ async def test_what_the_metrics_say(autojump_clock: MockClock) -> None:
         )
         assert failures is not None
         assert failures >= 3
-        assert metrics.value("prometheus_sd_last_update_timestamp_seconds") == pytest.approx(
-            1_700_000_000, abs=5
-        )
+        for consumer in ("one", "p"):
+            at_s = metrics.value("prometheus_sd_last_update_timestamp_seconds", {**name, "config": consumer})
+            assert at_s == pytest.approx(1_700_000_000, abs=5)
         assert metrics.value("prometheus_sd_file_read_errors_total") == 0
 
 

@@ -24,6 +24,10 @@ class Recorder:
     def __init__(self) -> None:
         self.calls: list[tuple[dict[str, LabelSets], bool]] = []
         self.groups: dict[str, LabelSets] = {}
+        self.confirmed: list[str] = []
+
+    def confirm(self, provider: str) -> None:
+        self.confirmed.append(provider)
 
     def update(self, provider: str, groups: Mapping[str, LabelSets], *, complete: bool) -> None:
         self.calls.append((dict(groups), complete))
@@ -57,6 +61,7 @@ def test_only_changes_go_on() -> None:
     assert [sorted(groups) for groups, _ in recorder.calls] == [["1", "2"], ["2"]]
     assert [complete for _, complete in recorder.calls] == [True, False]
     assert checked.stats.unchanged == 1
+    assert recorder.confirmed == ["p"]
 
 
 def test_an_empty_first_publish_counts() -> None:

@@ -17,7 +17,9 @@ SECTIONS = {
     "remote_read": "remote_read: [{url: 'https://127.0.0.1:1/r', tls_config: {%s}}]\n",
     "tracing": "tracing: {endpoint: '127.0.0.1:1', tls_config: {%s}}\n",
     "query_backends": "trimon_query_backends: [{url: 'https://127.0.0.1:1', tls_config: {%s}}]\n",
-    "block_shipper": "trimon_block_shipper: {endpoint: 'https://127.0.0.1:1', bucket: blocks, labels: {a: b}, tls_config: {%s}}\n",
+    "block_shipper": (
+        "trimon_block_shipper: {endpoint: 'https://127.0.0.1:1', bucket: blocks, labels: {a: b}, tls_config: {%s}}\n"
+    ),
 }
 FAULTS = {
     "ca_file: /nope/ca": "unable to read CA cert: unable to read file /nope/ca: open /nope/ca: no such file or directory",

@@ -159,6 +159,9 @@ class _Running:
         why = f"its last error: {redacted(error)}" if error else "it neither answers nor fails"
         click.echo(f"discovery {self._name} found nothing within {timeout_s:g} s; {why}", err=True)
 
+    def confirm(self, provider: str) -> None:
+        """Nothing is new."""
+
     def update(self, provider: str, groups: Mapping[str, LabelSets], *, complete: bool) -> None:
         """Takes what the source says."""
         self._hub.update(provider, groups, complete=complete)

@@ -101,6 +101,16 @@ class Hub:
                 del self._leaving[job]
             self._mark(job)
 
+    def confirm(self, provider: str) -> None:
+        """Note that a provider published what is known: nobody's targets change, but they are told to be as they are."""
+        known = self._providers.get(provider)
+        if known is None:
+            return
+        self.updates += 1
+        known.updates += 1
+        if self._on_change is not None:
+            self._on_change()
+
     def _note(
         self,
         history: TargetHistory,
@@ -154,6 +164,11 @@ class Hub:
             else sum(len(targets) for key in keys for targets in self._providers[key].groups.values())
             for job, keys in self._wiring.items()
         }
+
+    @property
+    def consumers(self) -> Collection[str]:
+        """The jobs that have providers, or none."""
+        return self._wiring.keys()
 
     @property
     def waiting(self) -> int:

@@ -32,6 +32,10 @@ class Receiver(Protocol):
         """
         ...
 
+    def confirm(self, provider: str) -> None:
+        """A publish said what is known."""
+        ...
+
 
 @dataclass(slots=True)
 class SinkStats:
@@ -90,6 +94,7 @@ class CheckedSink:
             self._receiver.update(self._provider, changed, complete=first)
         else:
             stats.unchanged += 1
+            self._receiver.confirm(self._provider)
 
 
 def check_groups(groups: Iterable[TargetGroup]) -> CheckedGroups:

@@ -71,6 +71,7 @@ async def test_an_absent_receiver_costs_no_memory_and_loses_nothing(
             assert CAPACITY <= queue.pending < CAPACITY + 20
             assert abs(float(str(state["lagSeconds"])) - 60 * minute) < 5
             assert state["lastError"] == "connect: connection refused"
+        assert queue.counts.full > 0
         receiver.requests.clear()
         await trio.sleep(180)
         assert queue.inspect()["lastError"] == ""

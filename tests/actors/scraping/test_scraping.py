@@ -243,6 +243,27 @@ async def test_target_limit_fails_all(tmp_path: Path, autojump_clock: MockClock)
         assert errors == {"target_limit exceeded (number of targets: 2, limit: 1)"}
 
 
+async def test_what_discovery_confirms_is_a_sync(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A job beyond its limit is counted again each time discovery says that targets are as they were, not those never seen."""
+    async with world(tmp_path) as here:
+        here.manager.configure([here.job(target_limit=1)])
+        here.manager.confirm(())
+        assert here.manager.pool_counts.target_limit_exceeded == 0
+        discover(here, "a:1", "b:1")
+        await trio.sleep(5)
+        for changed, count in (((), 2), (("other",), 3), (("j",), 3)):
+            here.manager.confirm(changed)
+            assert here.manager.pool_counts.target_limit_exceeded == count
+            assert here.manager.scrape_pools["j"].syncs == count
+        discover(here, "a:1")
+        await trio.sleep(5)
+        here.manager.confirm(())
+        assert (here.manager.pool_counts.target_limit_exceeded, here.manager.scrape_pools["j"].syncs) == (
+            3,
+            5,
+        )
+
+
 async def test_a_slow_target_misses_slots(tmp_path: Path, autojump_clock: MockClock) -> None:
     """Only one scrape of a target is under way; the slots it sleeps through are counted."""
     async with world(tmp_path) as here:

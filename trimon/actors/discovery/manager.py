@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -61,15 +61,22 @@ class HubActor:
 
     Owns: nothing; the hub itself belongs to the tree and keeps the last good targets.
     Receives: nothing; providers write into the hub, which wakes this actor.
-    Sends: Discovered, one for each consumer that changed, at most once an interval.
+    Sends: Discovered, one for each consumer that changed, at most once an interval; `on_send` is told then who changed, also
+        where only what is known was published.
     Crashes when: the hub has a bug.
     On restart: goes on with what changed since.
     """
 
     def __init__(
-        self, hub: Hub, changed: trio.Event, mailbox: Mailbox[Discovered], interval_s: float
+        self,
+        hub: Hub,
+        changed: trio.Event,
+        mailbox: Mailbox[Discovered],
+        interval_s: float,
+        on_send: Callable[[Collection[str]], None],
     ) -> None:
         self.changed = changed
+        self._on_send = on_send
         self._hub = hub
         self._mailbox = mailbox
         self._interval_s = interval_s
@@ -82,9 +89,11 @@ class HubActor:
             await self.changed.wait()
             await trio.sleep(SETTLE_S)
             self.changed = trio.Event()
-            for consumer, label_sets in self._hub.take().items():
+            changed = self._hub.take()
+            for consumer, label_sets in changed.items():
                 await self._mailbox.send(Discovered(consumer, label_sets))
             self.sends += 1
+            self._on_send(changed)
             await trio.sleep(self._interval_s)
             self.delayed += self.changed.is_set()
 
@@ -159,7 +168,9 @@ class DiscoveryManager:
         self._log = log
         self.history = TargetHistory(clock)
         self.hub = Hub(self._wake, self.history)
-        self.hub_actor = HubActor(self.hub, trio.Event(), mailbox, interval_s)
+        self.hub_actor = HubActor(self.hub, trio.Event(), mailbox, interval_s, self._sent)
+        self.sent_ms = 0
+        self.on_send: Callable[[Collection[str]], None] | None = None
         self._configured: dict[str, Provider] = {}
         self._latest: dict[str, ProviderRun] = {}
         self._ended = DiscoveryTotals()
@@ -177,6 +188,12 @@ class DiscoveryManager:
             ],
             reports=reports,
         )
+
+    def _sent(self, changed: Collection[str]) -> None:
+        """Consumers were told, those of `changed` that their targets are others."""
+        self.sent_ms = self._clock.now_ms()
+        if self.on_send is not None:
+            self.on_send(changed)
 
     def _wake(self) -> None:
         self.hub_actor.changed.set()

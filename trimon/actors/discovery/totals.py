@@ -34,11 +34,9 @@ class DiscoveryTotals:
     configs: dict[tuple[str, str], ConfigTotals] = field(default_factory=dict)
     counts: defaultdict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
     """By mechanism and what it counts by itself."""
-    newest_ms: int = 0
 
     def add(self, run: ProviderRun, own: Mapping[str, object]) -> None:
         """The figures of a run, `own` is what its discovery says."""
-        self.newest_ms = max(self.newest_ms, run.stats.last_ms)
         totals = self.configs.setdefault((run.plugin, run.metric_name), ConfigTotals())
         totals.failures += run.crashes + int(number(own, "refresh_failures"))
         if "interval_s" in own:
@@ -60,7 +58,7 @@ class DiscoveryTotals:
             key: ConfigTotals(each.failures, each.refreshes, each.refresh_s, each.is_refreshed)
             for key, each in self.configs.items()
         }
-        return DiscoveryTotals(configs, self.counts.copy(), self.newest_ms)
+        return DiscoveryTotals(configs, self.counts.copy())
 
 
 def number(fields: Mapping[str, object], name: str) -> float:

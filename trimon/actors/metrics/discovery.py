@@ -131,19 +131,24 @@ def discovery_metrics(discoveries: Sequence[DiscoveryManager]) -> Callable[[], I
 
 
 def _of_providers(discoveries: Sequence[DiscoveryManager]) -> Iterator[MetricFamily]:
-    newest_ms, counts = 0, Counter[tuple[str, str]]()
+    counts = Counter[tuple[str, str]]()
     configs: dict[tuple[str, str], ConfigTotals] = {}
     for discovery in discoveries:
         totals = discovery.totals()
-        newest_ms = max(newest_ms, totals.newest_ms)
         configs |= totals.configs
         counts.update(totals.counts)
     refreshed = {labels: each for labels, each in configs.items() if each.is_refreshed}
     yield MetricFamily(
         "prometheus_sd_last_update_timestamp_seconds",
-        "Timestamp of the last update sent by a service discovery.",
+        "Timestamp of the last update that was sent to consumers.",
         "gauge",
-        [((), newest_ms / 1000)],
+        [
+            ((consumer, discovery.kind), discovery.sent_ms / 1000)
+            for discovery in discoveries
+            if discovery.sent_ms
+            for consumer in discovery.hub.consumers
+        ],
+        ("config", "name"),
     )
     yield MetricFamily(
         "prometheus_sd_refresh_failures_total",

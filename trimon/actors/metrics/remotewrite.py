@@ -41,6 +41,12 @@ _OTHERS: Final[tuple[tuple[str, Kind, str, Value], ...]] = (
         "Bytes of metadata sent, compressed.",
         lambda q: q.counts.metadata_bytes,
     ),
+    (
+        "enqueue_retries_total",
+        "counter",
+        "How often what was read from the log next had to wait for room in a shard.",
+        lambda q: q.counts.full,
+    ),
     ("shards", "gauge", "Shards that send in parallel.", lambda q: q.shards),
     ("shards_max", "gauge", "The most shards.", lambda q: q.settings.config.queue_config.max_shards),
     ("shards_min", "gauge", "The fewest shards.", lambda q: q.settings.config.queue_config.min_shards),
@@ -113,6 +119,13 @@ def remote_write_metrics(
         for name, family, text, value in _OTHERS:
             samples = [(who, float(value(queue))) for who, queue in queues]
             yield MetricFamily(_PREFIX + name, text, family, samples, _LABELS)
+        yield MetricFamily(
+            "prometheus_wal_watcher_current_segment",
+            "The segment of the newest run of the log that is read from.",
+            "gauge",
+            [((queue.settings.name,), float(_segment(queue))) for _, queue in queues],
+            ("consumer",),
+        )
         lost = [((), float(writer.lost_runs))]
         text = "Runs of the log that were removed before every receiver had them."
         yield MetricFamily("trimon_remote_write_lost_runs_total", text, "counter", lost)
@@ -124,7 +137,12 @@ def _place(queue: RemoteWriteQueue) -> tuple[str, str]:
     return queue.settings.name, shown_url(queue.sender.url)
 
 
+def _segment(queue: RemoteWriteQueue) -> int:
+    places = queue.position.places if queue.position is not None else {}
+    return places[max(places)][0] if places else 0
+
+
 def _dropped(queue: RemoteWriteQueue, place: int) -> list[tuple[str, int]]:
     counts = queue.counts
     found = [("too_old", counts.too_old[place]), ("dropped_series", counts.ruled_out[place])]
-    return [*found, ("nhcb_in_remote_write_v1", counts.custom)] if place == 1 else found
+    return [*found, ("nhcb_in_rw1_not_supported", counts.custom)] if place == 1 else found

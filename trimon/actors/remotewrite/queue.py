@@ -208,6 +208,7 @@ class RemoteWriteQueue:
             while backlog.fullest >= config.queue_config.capacity:
                 if self._is_ending():
                     return
+                self.counts.full += 1
                 await self._changed.wait()
             if self._wanted_shards != self.shards:
                 return
@@ -414,6 +415,6 @@ class RemoteWriteQueue:
             "dropped": {
                 "too_old": counts.too_old.total,
                 "dropped_series": counts.ruled_out.total,
-                "nhcb_in_remote_write_v1": counts.custom,
+                "nhcb_in_rw1_not_supported": counts.custom,
             },
         }

@@ -58,6 +58,8 @@ class QueueCounts:
     metadata: Counter[str] = field(default_factory=Counter)
     bytes: int = 0
     metadata_bytes: int = 0
+    full: int = 0
+    """How often what was read next had to wait for room in a shard."""
     took: Durations = field(default_factory=lambda: Durations(SENDING_S))
     """How long each attempt took."""
     newest_sent_ms: int = 0

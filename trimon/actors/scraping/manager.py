@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import trio
@@ -203,10 +203,20 @@ class ScrapeManager:
             if error not in job.errors:
                 self._log.error("Creating target failed", job=options.job, err=error)
         job.errors = built.errors
-        job.syncs += 1
         job.sync_failures += len(built.errors)
-        self.pool_counts.target_limit_exceeded += bool(built.forced)
+        job.exceeds_target_limit = bool(built.forced)
+        self._count_sync(job)
         job.pool.reconcile(built.specs)
+
+    def _count_sync(self, job: ScrapePool) -> None:
+        job.syncs += 1
+        self.pool_counts.target_limit_exceeded += job.exceeds_target_limit
+
+    def confirm(self, changed: Collection[str]) -> None:
+        """Counts a sync of each job that is not among those: discovery said that its targets are as they were."""
+        for name, job in self.scrape_pools.items():
+            if name not in changed and job.syncs:
+                self._count_sync(job)
 
     def _target_spec(self, job: ScrapePool, config: JobConfig, target: Target, forced: str) -> ChildSpec:
         instance = dict(target.labels).get(INSTANCE_LABEL, "")

@@ -39,6 +39,7 @@ class ScrapePool:
     errors: list[str] = field(default_factory=list)
     label_sets: tuple[Mapping[str, str], ...] = ()
     syncs: int = 0
+    exceeds_target_limit: bool = False
     sync_failures: int = 0
     builder: TargetBuilder = field(default_factory=TargetBuilder)
 

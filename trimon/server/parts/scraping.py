@@ -59,4 +59,5 @@ class ScrapingPart:
             reports,
             seams.registry,
         )
+        self.discovery.on_send = self.manager.confirm
         seams.metrics.collect(scrape_metrics(self.manager))
