@@ -136,6 +136,8 @@ REFUSED = {
     "label/a/values?match[]=m{": "1:3: parse error: unexpected end of input inside braces",
     "metadata?limit=x": "limit must be a number",
     "query?query=1&timeout=0": 'invalid parameter "query": context deadline exceeded',
+    "query?query=1&timeout=0s": 'invalid parameter "query": context deadline exceeded',
+    "query?query=m&timeout=1e-9": 'invalid parameter "query": context deadline exceeded',
     "query?query=m&timeout=-1": 'invalid parameter "query": context deadline exceeded',
     "query?query=(&timeout=0": 'invalid parameter "query": 1:2: parse error: unclosed left parenthesis',
     "query_range?query=rate(m)&start=0&end=1&step=1&timeout=-1": 'invalid parameter "query": 1:6: parse error: expected type range vector in call to function "rate", got instant vector',
@@ -167,6 +169,30 @@ async def test_what_refusals_say(target: str, tmp_path: Path) -> None:
     async with web_world(tmp_path) as here:
         status, _, body = await asked(here, "GET", f"{API}/{target}")
         assert (status, body) == (400, {"status": "error", "errorType": "bad_data", "error": REFUSED[target]})
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "-1", "1e-9"])
+async def test_time_that_is_over_at_once(text: str, tmp_path: Path) -> None:
+    """Queries without any time are refused by GET and POST; requests that take no timeout do not look at it."""
+    async with web_world(tmp_path) as here:
+        form = {"content-type": "application/x-www-form-urlencoded"}
+        for route in ("query", "query_range"):
+            body = f"query=m&start=0&end=1&step=1&timeout={text}".encode()
+            status, _, answer = await asked(here, "POST", f"{API}/{route}", headers=form, body=body)
+            refused = 'invalid parameter "query": context deadline exceeded'
+            assert (status, answer["errorType"], answer["error"]) == (400, "bad_data", refused)
+        for route in ("labels", "series?match[]=m", "label/a/values", "format_query?query=m", "metadata"):
+            mark = "&" if "?" in route else "?"
+            assert (await asked(here, "GET", f"{API}/{route}{mark}timeout={text}"))[0] == 200
+
+
+@pytest.mark.parametrize("query", ["1", "m", "sum(rate(m[5m]))"])
+async def test_time_of_less_than_a_millisecond(query: str, tmp_path: Path) -> None:
+    """A timeout below a millisecond is some time: the query is answered or times out, and is not refused."""
+    async with web_world(tmp_path) as here:
+        for text in ("0.0009", "1e-4"):
+            status, _, body = await asked(here, "GET", f"{API}/query?query={query}&timeout={text}")
+            assert status == 200 or (status, body["errorType"]) == (503, "timeout"), body
 
 
 @pytest.mark.parametrize(
