@@ -42,7 +42,9 @@ from trimon.query.language.rewriting import with_selectors
 from trimon.query.operators.subquery import SubqueryOperator
 from trimon.query.planning.cost import check_cost
 from trimon.query.planning.plan import Planner
+from trimon.query.windows.bundles import NativeRows
 from trimon.query.windows.windowmatrix import window_matrices
+from trimon.query.windows.windowweights import WindowWeights
 
 # Trees are as deep as QUERY_DEPTH_MAX and every level is a few Python frames, in parser, checker and printer.
 _RECURSION = 20_000
@@ -182,15 +184,17 @@ def _evaluate(
         raise
     evaluated = time.perf_counter()
     budget.check()
+    heavier = 0
     if isinstance(value, Ranges):
+        heavier = _heavier(value)
         budget.take_bytes(
             value.samples * (_OWNED_BYTES if value.owned else _WINDOW_BYTES), "the samples that are shown"
         )
-        budget.hold(0 if value.owned else value.samples)
+        budget.hold(0 if value.owned else value.samples + heavier)
     with quiet():
         result = _result(value, grid, stats, ranged=ranged)
     if isinstance(value, Ranges) and not value.owned and result.samples is not None:
-        stats.looked_at(np.array([len(result.samples.values)]))
+        stats.looked_at(np.array([len(result.samples.values) + heavier]))
     budget.evaluated(result.size_bytes)
     if ranged:
         result.reads = reads_of(context, chain.from_iterable(planner.sources.values()))
@@ -202,6 +206,14 @@ def _evaluate(
     stats.sort_s = time.perf_counter() - evaluated if ranged else 0.0
     stats.samples_peak = budget.peak
     return result
+
+
+def _heavier(ranges: Ranges) -> int:
+    """For how many samples more the histograms of an only window count than there are."""
+    if ranges.owned or not ranges.frame.has_histograms:
+        return 0
+    known = None if ranges.frame.native is None else NativeRows.of(ranges.frame)
+    return int(WindowWeights.of(ranges, known, above=1).samples.sum())
 
 
 def _select_all(context: QueryContext, planner: Planner) -> None:

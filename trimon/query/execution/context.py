@@ -59,6 +59,8 @@ class QueryContext:
     end_ms: int
     step_ms: int
     stats: QueryStats
+    histograms: bool = False
+    """Whether any native histogram was read, which count by their size."""
     _selections: dict[int, Selection] = field(default_factory=dict)
     _frames: dict[int, SampleFrame] = field(default_factory=dict)
     _objects: dict[int, SampleFrame] = field(default_factory=dict)
@@ -119,6 +121,7 @@ class QueryContext:
                     found = selection.wide_frame(source.start_ms - BEFORE_MS, source.end_ms, self._admit)
             except OperatingError as error:
                 raise QueryError(f"expanding series: {error}", FailureKind.EXECUTION) from error
+            self.histograms = self.histograms or found.has_histograms
             self.annotations.miss(found.missing)
             self.budget.keep_bytes(found.size_bytes)
             self._counts[id(source)] = found.count(source.start_ms, source.end_ms)

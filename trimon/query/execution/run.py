@@ -18,14 +18,19 @@ _COLUMN_COPIES: Final = 2
 
 
 class _Pending:
-    """An operator whose inputs are not all there, and the counts from before any of them was made."""
+    """An operator whose inputs are not all there, and the counts from before any of them was made.
 
-    __slots__ = ("before", "children", "held", "held_bytes", "inputs", "operator")
+    `beyond` is for how many samples more than there are the native histograms of its inputs count, and
+    `made` those of its value.
+    """
+
+    __slots__ = ("before", "beyond", "children", "held", "held_bytes", "inputs", "made", "operator")
 
     def __init__(self, context: QueryContext, operator: Operator) -> None:
         self.operator = operator
         self.children = operator.inputs(context)
         self.inputs: list[Value] = []
+        self.beyond = self.made = 0
         self.held, self.held_bytes = context.budget.held, context.budget.bytes_held
         self.before: npt.NDArray[np.int64] | None = None
         if operator.recounts:
@@ -48,10 +53,11 @@ def run(context: QueryContext, operator: Operator) -> Value:
         if not waiting:
             return value
         waiting[-1].inputs.append(value)
+        waiting[-1].beyond += pending.made
 
 
-def _make_objects(context: QueryContext, inputs: list[Value]) -> None:
-    """Native histograms as objects in place of columns, for who knows no columns."""
+def make_objects(context: QueryContext, inputs: list[Value]) -> None:
+    """Puts native histograms as objects in the place of columns, for who knows no columns."""
     for at, value in enumerate(inputs):
         if isinstance(value, Vector) and value.native is not None:
             held = int(np.count_nonzero(value.are_histograms()))
@@ -81,14 +87,18 @@ def _compute(context: QueryContext, pending: _Pending) -> Value:
     budget.take_bytes(operator.working * plain + _COLUMN_COPIES * columns + repeated, operator)
     began = time.perf_counter()
     if not operator.columns:
-        _make_objects(context, pending.inputs)
+        make_objects(context, pending.inputs)
     value = operator.compute(context, pending.inputs)
     points = value.points()
-    # As Prometheus counts: it copies a window, or the inputs of a step, before it computes a sample of them.
-    passing = budget.passing or (budget.held - held) // max(value.steps, 1)
+    # As Prometheus counts: it copies a window, or the inputs of a step, before it computes a sample of them. There a histogram
+    # of the inputs is one sample.
+    passing = budget.passing or (budget.held - held - pending.beyond) // max(value.steps, 1)
     if operator.replaces:
         budget.held, passing = held, 0
     budget.passing = 0
+    if context.histograms:
+        pending.made = value.beyond()
+        points += pending.made
     budget.hold(points + passing)
     budget.held = held + points
     budget.bytes_held = held_bytes + value.size_bytes()

@@ -12,6 +12,7 @@ from trimon.model.frame import SampleFrame, Times
 from trimon.model.histogram import HISTOGRAM_BYTES
 from trimon.model.table import LabelTable
 from trimon.query.histograms.matrix import HistogramMatrix
+from trimon.query.histograms.weights import LayoutWeights, Weights, weights_of
 from trimon.records import dataclass
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
@@ -77,6 +78,23 @@ class Vector:
     def points(self) -> int:
         """Number of samples."""
         return int(np.count_nonzero(self.present))
+
+    def beyond(self) -> int:
+        """For how many samples more than there are its native histograms count, as they do by their size."""
+        if self.native is None and self.histograms is None:
+            return 0
+        return int(self.weights().sum()) - self.points()
+
+    def weights(self) -> Weights:
+        """For how many samples each one counts, int64[series, steps]: 1 for floats, 0 where there is none."""
+        out = self.present.astype(np.int64)
+        if self.native is not None:
+            native = LayoutWeights.of(self.native.table, self.rows).at(slice(None), self.native.kinds)
+            np.copyto(out, native, where=self.are_histograms())
+        elif self.histograms is not None:
+            cells = self.histograms[:, :1] if _is_repeated(self.histograms) else self.histograms
+            np.copyto(out, weights_of(cells), where=self.are_histograms())
+        return out
 
     def size_bytes(self) -> int:
         """The memory it takes, about."""
@@ -178,6 +196,10 @@ class Scalar:
         """Number of samples."""
         return len(self.values)
 
+    def beyond(self) -> int:
+        """Nothing: no histograms."""
+        return 0
+
     @property
     def steps(self) -> int:
         """Number of evaluation times."""
@@ -198,6 +220,10 @@ class TextValue:
         """A string holds no samples."""
         return 0
 
+    def beyond(self) -> int:
+        """Nothing: no histograms."""
+        return 0
+
     @property
     def steps(self) -> int:
         """It is the same at all times."""
@@ -216,7 +242,8 @@ class Ranges:
     constant difference (0 when the time is fixed). The frame may hold samples outside all windows; `samples` is how
     many are not. `lookback_ms` is how far beyond its ends the frame has
     samples for the extended selectors. With `stats_only` nothing but count and sum of histograms is asked for. The frame
-    is `owned` where it was made for this value.
+    is `owned` where it was made for this value; `weights` tell then, beside its values, for how many samples each histogram
+    counts, 0 for floats.
     """
 
     labels: LabelTable
@@ -230,6 +257,7 @@ class Ranges:
     smoothed: bool = False
     stats_only: bool = False
     owned: bool = False
+    weights: Weights | None = None
 
     @property
     def steps(self) -> int:
@@ -239,6 +267,12 @@ class Ranges:
     def points(self) -> int:
         """Number of samples it holds itself: those that stay in storage's arrays are not counted."""
         return self.samples if self.owned else 0
+
+    def beyond(self) -> int:
+        """For how many samples more than it holds itself its native histograms count, as they do by their size."""
+        if self.weights is None:
+            return 0
+        return int(self.weights.sum()) - int(np.count_nonzero(self.weights))
 
     def size_bytes(self) -> int:
         """The memory it takes besides what is kept for the whole query."""

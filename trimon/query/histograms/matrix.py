@@ -71,6 +71,19 @@ class HistogramMatrix:
         kinds = np.where(gone, np.int32(-1), self.kinds)
         return HistogramMatrix(self.table, np.where(spread, 0.0, self.values), kinds, self.hints, stored)
 
+    def figures_only(self) -> HistogramMatrix:
+        """Count and sum of the same histograms, and their schemas: all that is read where nothing else is asked for."""
+        if not len(self.table):
+            return self
+        plain = tuple(Layout(layout.schema) for layout in self.table.layouts)
+        layouts = tuple(dict.fromkeys(plain))
+        number = np.array([layouts.index(layout) for layout in plain], np.int32)
+        places = np.flatnonzero(self.table.part <= Part.SUM)
+        table = replace(self.table.at(places), layout=number[self.table.layout[places]], layouts=layouts)
+        table, values, _ = merged_components(table, self.values[places], None)
+        kinds = np.where(self.kinds >= 0, number[self.kinds], np.int32(-1))
+        return HistogramMatrix(table, values, kinds, self.hints)
+
     def repeated(self, steps: int) -> HistogramMatrix:
         """The only step shown so many times."""
 

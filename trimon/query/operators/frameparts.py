@@ -15,6 +15,7 @@ from trimon.query.execution.grid import Grid
 from trimon.query.execution.labelcodes import concat, shared_groups
 from trimon.query.execution.values import Cells, Index, Mask, Vector, only
 from trimon.query.histograms.cells import map_cells
+from trimon.query.histograms.weights import Weights
 from trimon.records import dataclass
 
 # Samples that are put into their places at once.
@@ -85,6 +86,7 @@ class _Part:
     values: Values
     steps: npt.NDArray[np.int32] | None
     cells: Cells | None
+    weights: Weights | None
 
     def steps_of(self, begin: int, end: int) -> Index:
         """The steps of its samples from the one to the other."""
@@ -103,13 +105,14 @@ class FrameParts:
         self.labels = LabelTable.empty()
         self.drop_name: Mask | None = None
         self.samples = 0
+        self.weight = 0
         self.size_bytes = 0
         self._grid = grid
         self._parts: deque[_Part] = deque()
         self._known: tuple[LabelTable, Index] | None = None
 
-    def add(self, vector: Vector, first: int) -> None:
-        """Take in the next steps, which begin at step `first` of the grid."""
+    def add(self, vector: Vector, first: int, weights: Weights | None = None) -> None:
+        """Take in the next steps, which begin at step `first` of the grid; `weights` are those of its histograms."""
         vector = vector.compact()
         if vector.rows == 0:
             return
@@ -123,9 +126,13 @@ class FrameParts:
             vector.values[present],
             None if full else np.nonzero(present)[1].astype(np.int32),
             None if cells is None else cells[present],
+            weights,
         )
         self._parts.append(part)
         self.samples += len(part.values)
+        self.weight += len(part.values)
+        if weights is not None:
+            self.weight += int(weights.sum()) - int(np.count_nonzero(weights))
         self.size_bytes += part.values.nbytes + part.rows.nbytes + part.lengths.nbytes
         self.size_bytes += 0 if part.steps is None else part.steps.nbytes
         if part.cells is not None:
@@ -152,11 +159,11 @@ class FrameParts:
             self.drop_name = marks
         return rows
 
-    def frame(self) -> SampleFrame:
-        """The frame of all parts, which are let go of."""
+    def frame(self) -> tuple[SampleFrame, Weights | None]:
+        """The frame of all parts, which are let go of, and what the histograms among its samples weigh."""
         rows, count = self.labels.rows, self._grid.count
         if not self._parts:
-            return SampleFrame.empty(rows)
+            return SampleFrame.empty(rows), None
         lengths = np.zeros(rows, np.int64)
         for part in self._parts:
             lengths[part.rows] += part.lengths
@@ -166,10 +173,11 @@ class FrameParts:
         times = None if shared else np.empty(self.samples, np.int64)
         native = any(part.cells is not None for part in self._parts)
         cells = np.full(self.samples, None, np.object_) if native else None
+        weights = np.zeros(self.samples, np.int64) if native else None
         ends = offsets[:-1].copy()
         while self._parts:
             part = self._parts.popleft()
-            _place(part, ends, values, times, cells)
+            _place(part, ends, values, times, cells, weights)
         if times is None:
             times, time_offsets = np.arange(count), np.array([0, count], np.int64)
             time_of_row = np.zeros(rows, np.int32)
@@ -178,10 +186,17 @@ class FrameParts:
         times *= self._grid.step_ms
         times += self._grid.start_ms
         stale = np.zeros(rows, np.bool_)
-        return SampleFrame(values, offsets, times, time_offsets, time_of_row, stale, None, cells)
+        return SampleFrame(values, offsets, times, time_offsets, time_of_row, stale, None, cells), weights
 
 
-def _place(part: _Part, ends: Index, values: Values, steps: Times | None, cells: Cells | None) -> None:
+def _place(
+    part: _Part,
+    ends: Index,
+    values: Values,
+    steps: Times | None,
+    cells: Cells | None,
+    weights: Weights | None,
+) -> None:
     """Put the samples of a part behind those of their rows, of which `ends` tells where they end, some rows at a time."""
     bounds = np.concatenate([[0], np.cumsum(part.lengths)])
     at = 0
@@ -199,6 +214,8 @@ def _place(part: _Part, ends: Index, values: Values, steps: Times | None, cells:
             steps[target] = part.steps_of(begin, end)
         if cells is not None and part.cells is not None:
             cells[target] = part.cells[begin:end]
+        if weights is not None and part.weights is not None:
+            weights[target] = part.weights[begin:end]
         at = stop
     ends[part.rows] += part.lengths
 

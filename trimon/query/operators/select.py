@@ -21,6 +21,7 @@ from trimon.query.windows.extendedhistograms import smoothed_instant
 from trimon.query.windows.histogramwindows import (
     HistogramRow,
     bounds_of,
+    figures_of,
     floats_of,
     put,
     rows_with_histograms,
@@ -151,19 +152,22 @@ class SelectOperator(Operator):
             native = newest_histograms(
                 context, known, refs_ms, self.lookback_ms, values, present, stats=self.stats_only
             )
+        if native is not None and self.stats_only:
+            native = native.figures_only()
         vector = Vector(context.labels(self._source), values, present, None, cells, native).compact()
-        context.stats.looked_at(vector.present.sum(axis=0))
+        shown = vector.weights() if vector.has_histograms else vector.present
+        context.stats.looked_at(shown.sum(axis=0))
         return vector
 
 
 def _stats_cells(frame: SampleFrame, cells: Cells) -> Cells:
-    """The cells with every counter reset found out, as where only count and sum are asked for."""
+    """The cells as where only count and sum are asked for: nothing else, and every counter reset found out."""
     known: dict[int, FloatHistogram] = {}
     for row in np.flatnonzero(rows_with_histograms(frame)).tolist():
         plain = HistogramRow.of(frame, row)
         for before, after in zip(plain.samples, with_resets(plain.samples), strict=True):
             if isinstance(before, FloatHistogram) and isinstance(after, FloatHistogram):
-                known[id(before)] = after
+                known[id(before)] = figures_of(after)
     out = cells.copy()
     for row, step in zip(*np.nonzero(holds(cells)), strict=True):
         out[row, step] = known[id(cells[row, step])]

@@ -13,8 +13,9 @@ from trimon.model.table import LabelTable
 from trimon.query.execution.context import QueryContext
 from trimon.query.execution.grid import Grid, RefTimes
 from trimon.query.execution.operator import STEP_BYTES, WHOLE_BYTES, Operator, extent_of, step_bytes
-from trimon.query.execution.run import run
+from trimon.query.execution.run import make_objects, run
 from trimon.query.execution.values import Mask, Ranges, Value, Vector
+from trimon.query.histograms.weights import Weights
 from trimon.query.language.errors import QueryError
 from trimon.query.operators.frameparts import FrameParts, frame_of
 
@@ -32,6 +33,7 @@ class SubqueryOperator(Operator):
 
     replaces = True
     recounts = True
+    columns = True
 
     def __init__(
         self,
@@ -82,12 +84,12 @@ class SubqueryOperator(Operator):
 
     def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """Ranges."""
+        weights: Weights | None = None
         if inputs:
-            (vector,) = inputs
-            assert isinstance(vector, Vector)
+            vector, weights = _plain(context, inputs[0])
             labels, frame, drop_name = vector.labels, frame_of(vector, self.inner), vector.drop_name
         elif self.children:
-            labels, frame, drop_name = self._in_parts(context)
+            labels, frame, drop_name, weights = self._in_parts(context)
         else:
             labels, frame, drop_name = LabelTable.empty(), SampleFrame.empty(), None
         context.budget.take_bytes(STEP_BYTES * len(self.refs), "the times of windows")
@@ -99,10 +101,11 @@ class SubqueryOperator(Operator):
             len(frame.values),
             drop_name=drop_name,
             owned=True,
+            weights=weights,
         )
 
-    def _in_parts(self, context: QueryContext) -> tuple[LabelTable, SampleFrame, Mask | None]:
-        """Series and samples of the child, evaluated for some steps after the other."""
+    def _in_parts(self, context: QueryContext) -> tuple[LabelTable, SampleFrame, Mask | None, Weights | None]:
+        """Series and samples of the child, evaluated for some steps after the other, and what histograms weigh."""
         budget, stats = context.budget, context.stats
         held, held_bytes, counts = budget.held, budget.bytes_held, stats.samples_per_step.copy()
         steps = extent_of(context, self.children[0]) or slice(0, self.inner.count)
@@ -115,14 +118,26 @@ class SubqueryOperator(Operator):
         for begin in range(0, whole.count, size):
             part = whole.part(slice(begin, min(begin + size, whole.count)))
             budget.take_bytes(part.count * each_bytes, self)
-            vector = run(context, self._plan(part))
-            assert isinstance(vector, Vector)
-            parts.add(vector, begin)
+            vector, weights = _plain(context, run(context, self._plan(part)))
+            parts.add(vector, begin, weights)
             budget.held, budget.bytes_held = held, held_bytes
-            budget.hold(parts.samples)
+            budget.hold(parts.weight)
             budget.take_bytes(parts.size_bytes, self)
             budget.bytes_held += parts.size_bytes
         budget.take_bytes(parts.size_bytes, self)
         if self.recounts:
             stats.samples_per_step = self.recount(counts, stats.samples_per_step)
-        return parts.labels, parts.frame(), parts.drop_name
+        frame, all_weights = parts.frame()
+        return parts.labels, frame, parts.drop_name, all_weights
+
+
+def _plain(context: QueryContext, value: Value) -> tuple[Vector, Weights | None]:
+    """A vector without columns of histograms, and what those that it has weigh, beside its samples that are there."""
+    assert isinstance(value, Vector)
+    weights = None
+    if value.has_histograms:
+        weights = np.where(value.are_histograms(), value.weights(), 0)[value.present]
+    inputs: list[Value] = [value]
+    make_objects(context, inputs)
+    assert isinstance(inputs[0], Vector)
+    return inputs[0], weights

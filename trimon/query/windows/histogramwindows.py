@@ -269,7 +269,8 @@ class HistogramRow:
 
     @classmethod
     def of(cls, frame: SampleFrame, row: int, *, stats: bool = False) -> HistogramRow:
-        """Take a series out of a frame that has histograms; `stats` finds out about every counter reset."""
+        """Take a series out of a frame that has histograms; with `stats` they have count and sum alone, and every
+        counter reset is found out."""
         assert frame.histograms is not None
         array = int(frame.time_of_row[row])
         begin, end = frame.time_offsets[array : array + 2].tolist()
@@ -283,13 +284,20 @@ class HistogramRow:
             for value, cell in zip(values[kept].tolist(), cells[kept].tolist(), strict=True)
         ]
         if stats:
-            samples = with_resets(samples)
+            samples = [
+                sample if isinstance(sample, float) else figures_of(sample) for sample in with_resets(samples)
+            ]
         return cls(times[kept], samples, starts[kept].tolist())
 
     def window(self, low: int, high: int, ref_ms: int, range_ms: int, notes: set[tuple[str, str]]) -> Window:
         """The samples `low:high` as a window."""
         times = self.times[low:high].tolist()
         return Window(times, self.samples[low:high], self.starts[low:high], ref_ms, range_ms, notes)
+
+
+def figures_of(histogram: FloatHistogram) -> FloatHistogram:
+    """A histogram of which nothing but count and sum is read."""
+    return FloatHistogram(histogram.schema, count=histogram.count, sum=histogram.sum, hint=histogram.hint)
 
 
 def with_resets(samples: list[WindowSample]) -> list[WindowSample]:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from trimon.model.components import is_marker
+from trimon.model.components import MarkerFlags, is_marker, marker_flags
 from trimon.model.frame import HistogramColumns, SampleFrame, Times
 from trimon.model.histogram import HISTOGRAM_BYTES, FloatHistogram
 from trimon.query.execution.annotationtext import remark
@@ -27,6 +27,7 @@ from trimon.query.windows.windowarguments import WindowCall
 IGNORED: Final = "ignored histograms in a range containing both floats and histograms for metric name"
 # Of these the hints of the result are those of samples, and with nothing but count and sum asked for every reset is found out.
 _KEEPING_HINTS: Final = frozenset({"sum_over_time", "avg_over_time", "last_over_time", "first_over_time"})
+_COUNTING: Final = frozenset({"rate", "increase", "irate", "resets"})
 
 
 def needs_objects(context: QueryContext, function: str, ranges: Ranges) -> bool:
@@ -35,7 +36,15 @@ def needs_objects(context: QueryContext, function: str, ranges: Ranges) -> bool:
         return True
     if context.start_timestamps and ranges.frame.starts is not None:
         return True
-    return ranges.stats_only and function in _KEEPING_HINTS
+    if not ranges.stats_only:
+        return False
+    return function in _KEEPING_HINTS or (function in _COUNTING and _has_gauges(ranges.frame))
+
+
+def _has_gauges(frame: SampleFrame) -> bool:
+    """Whether any histogram may fall: of these resets are looked for in what is read, which may be without buckets."""
+    flags = marker_flags(frame.values) & MarkerFlags.GAUGE
+    return bool(((flags != 0) & is_marker(frame.values)).any())
 
 
 class Gathering:

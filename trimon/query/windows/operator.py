@@ -45,6 +45,7 @@ from trimon.query.windows.regularwindows import WindowParts
 from trimon.query.windows.resetfree import RESET_FREE, note_reset_free
 from trimon.query.windows.windowarguments import Kernel, WindowCall, WindowResults
 from trimon.query.windows.windowmatrix import CELLS_MAX, WindowMatrix, window_matrices
+from trimon.query.windows.windowweights import WindowWeights
 from trimon.records import dataclass
 
 _INCREASING: Final = ("rate", "increase")
@@ -163,6 +164,7 @@ class WindowOperator(Operator):
         params = tuple(value.values for value in inputs[:-1] if isinstance(value, Scalar))
         self._check(ranges)
         known = None if ranges.frame.native is None else NativeRows.of(ranges.frame)
+        weighed = WindowWeights.of(ranges, known) if ranges.frame.has_histograms else None
         if known is not None and (known.damaged or needs_objects(context, self.function, ranges)):
             ranges, known = replace(ranges, frame=with_objects(ranges.frame)), None
         call = WindowCall(
@@ -187,7 +189,10 @@ class WindowOperator(Operator):
         for windows, steps, cells, shown in self._cells(context, floats, call, seen):
             values[windows.target, steps] = cells
             present[windows.target, steps] = shown
-        context.stats.looked_at(seen.samples, seen.read)
+        if weighed is None:
+            context.stats.looked_at(seen.samples, seen.read)
+        else:
+            weighed.count(context, seen.samples, seen.read)
         self._check_params(context, call.params, seen.samples)
         histograms = None
         if ranges.frame.histograms is not None:
@@ -195,6 +200,8 @@ class WindowOperator(Operator):
         native = None
         if known is not None:
             native = native_windows(context, self.function, ranges, known, call, values, present, self._start)
+            if native is not None and ranges.stats_only:
+                native = native.figures_only()
         vector = Vector(ranges.labels, values, present, ranges.drop_name, histograms, native).compact()
         self._annotate(context, ranges, vector.floats().labels, call)
         keeps_name = self.function in KEEPS_NAME or self._keeps_names
