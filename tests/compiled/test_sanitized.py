@@ -18,6 +18,7 @@ FED = (
     "test_exposition.py",
     "test_inflate.py",
     "test_loosesamples.py",
+    "test_pairtexts.py",
     "test_runs.py",
     "test_writerequest.py",
 )

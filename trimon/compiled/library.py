@@ -17,7 +17,7 @@ from trimon.errors import OperatingError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-VERSION: Final = 16
+VERSION: Final = 17
 """The one of loops.h."""
 FILE: Final = Path(__file__).with_name("loops.so")
 # What says how arguments are passed: an array by the address of its first item.

@@ -16,7 +16,7 @@
 #endif
 
 /* Raised with every change of a function's arguments: a library of another number is not loaded. */
-#define TRIMON_LOOPS_VERSION 16
+#define TRIMON_LOOPS_VERSION 17
 
 #define EXPORT __attribute__((visibility("default")))
 

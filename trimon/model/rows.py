@@ -39,7 +39,7 @@ class Row:
     timestamp_ms: int
     columns: Columns
     values: npt.NDArray[np.float64]
-    new_series: tuple[Labels, ...] = ()
+    new_series: Sequence[Labels] = ()
     new_values: npt.NDArray[np.float64] = field(default_factory=lambda: NO_VALUES)
     ended: Columns = field(default_factory=lambda: NO_COLUMNS)
 

@@ -31,6 +31,7 @@ and takes the column back as soon as the target no longer shows the series or th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -45,6 +46,7 @@ from trimon.scrape.exposition.bodymemory import NOTHING, BodyReading, Ints
 NO_COLUMN: Final = np.int32(-1)
 REFUSED: Final = -2
 SHADOWED: Final = -3
+_NONE: Final[tuple[Ints, Sequence[Labels]]] = (NOTHING, ())
 
 
 class SeriesColumns:
@@ -55,11 +57,11 @@ class SeriesColumns:
         self._report_labels = report_labels
         self._columns: Columns = np.full(len(report_labels), -1, np.int32)
         self._ungranted = True
-        # slots of series that the last body showed for the first time, with their labels
-        self._fresh: list[tuple[int, Labels]] = []
+        # slots of series that the last body showed for the first time, and their labels
+        self._fresh: tuple[Ints, Sequence[Labels]] = _NONE
         # by index in the report the slot of the series that shadows it
         self._shadows: dict[int, int] = {}
-        self._offered: list[tuple[int, Labels]] = []
+        self._offered: tuple[Ints, Sequence[Labels]] = _NONE
         # columns whose series are gone: they end with the next row
         self._ending: Columns = NO_COLUMNS
         # columns whose series may come back with the next row: what is not granted again then, lapses
@@ -85,7 +87,7 @@ class SeriesColumns:
         gone = old[left[:-1]]
         self._ending = _union(self._ending, gone[gone >= 0])
         self._columns = np.concatenate((columns, report))
-        self._fresh = list(zip(np.flatnonzero(old_slot < 0).tolist(), reading.new_labels, strict=True))
+        self._fresh = np.flatnonzero(old_slot < 0), reading.new_labels
         self._shadow(hashes)
         self._ungranted = bool(((self._columns < 0) & (self._columns != SHADOWED)).any())
 
@@ -123,37 +125,42 @@ class SeriesColumns:
             return Row(self._group, timestamp_ms, self._columns, values, ended=self._ending)
         columns = self._columns[first:]
         held = columns >= 0
-        self._offered = self._offer(first)
-        offered_at = np.fromiter((slot - first for slot, _ in self._offered), np.int64, len(self._offered))
+        slots, offered = self._offered = self._offer(first)
         return Row(
             self._group,
             timestamp_ms,
             columns[held],
             values[held],
-            tuple(labels for _, labels in self._offered),
-            values[offered_at],
+            offered,
+            values[slots - first],
             self._ending,
         )
 
     def _settle_lapsed(self) -> None:
         """Ends what did not come back, unless it may be among the series that are offered now."""
-        if self._fresh:
+        if len(self._fresh[0]):
             self._unsure = _union(self._unsure, self._lapsed)
         else:
             self._ending = _union(self._ending, self._lapsed)
         self._lapsed = NO_COLUMNS
 
-    def _offer(self, first: int) -> list[tuple[int, Labels]]:
+    def _offer(self, first: int) -> tuple[Ints, Sequence[Labels]]:
         """The places to ask columns for: the new series in order, and the report while it has none."""
         columns, slots = self._columns, self._slots
+        fresh, labels = self._fresh
+        if not first and not self._shadows and not (columns[slots:] == NO_COLUMN).any():
+            # so it is but for the first body: nothing is made of the labels
+            return self._fresh
         offered = {
-            slot: labels for slot, labels in self._fresh if columns[slot] == NO_COLUMN and slot >= first
+            slot: each
+            for slot, each in zip(fresh.tolist(), labels, strict=True)
+            if columns[slot] == NO_COLUMN and slot >= first
         }
-        for index, labels in enumerate(self._report_labels):
+        for index, each in enumerate(self._report_labels):
             place = self._shadows.get(index, slots + index)
             if columns[place] == NO_COLUMN and place >= first:
-                offered[place] = labels
-        return list(offered.items())
+                offered[place] = each
+        return np.fromiter(offered, np.int64, len(offered)), tuple(offered.values())
 
     def end_all_but(self, slots: Ints) -> None:
         """All series end but those of some slots, which are held without a value."""
@@ -167,7 +174,7 @@ class SeriesColumns:
         self._unsure = self._lapsed = NO_COLUMNS
         self._columns = np.concatenate((going_on, self._columns[self._slots :]))
         self._ungranted = True
-        self._fresh = []
+        self._fresh = _NONE
 
     def granted(self, granted: Columns) -> None:
         """The last row is stored; these are the columns of the series that it offered, -1 where one is refused."""
@@ -175,16 +182,15 @@ class SeriesColumns:
         if not self._ungranted and not self._shadows:
             return
         columns = self._columns.copy()
-        lacking: set[Labels] = set()
-        for (slot, labels), column in zip(self._offered, granted.tolist(), strict=True):
-            columns[slot] = column if column >= 0 else REFUSED
-            if column < 0 and is_component(labels):
-                lacking.add(labels[1:])
+        slots, offered = self._offered
+        columns[slots] = np.where(granted >= 0, granted, np.int32(REFUSED))
+        refused = np.flatnonzero(granted < 0).tolist()
+        lacking = {labels[1:] for labels in (offered[place] for place in refused) if is_component(labels)}
         if lacking:
             self._refuse_histograms(columns, lacking)
         self._columns = columns
-        self._offered = []
-        self._fresh = []
+        self._offered = _NONE
+        self._fresh = _NONE
         self._ungranted = bool(((columns < 0) & (columns != SHADOWED)).any())
         if len(self._unsure):
             self._lapsed = np.setdiff1d(self._unsure, columns).astype(np.int32)
@@ -211,7 +217,7 @@ class SeriesColumns:
         self._unsure = _union(self._unsure, held[held >= 0])
         self._columns = self._columns[self._slots :].copy()
         self._ungranted = True
-        self._fresh = []
+        self._fresh = _NONE
 
     def held(self) -> Columns:
         """All columns that storage granted and that have not ended."""

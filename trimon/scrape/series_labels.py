@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
 from typing import Final
 
 from trimon import limits
-from trimon.errors import UserError
-from trimon.gotext.floats import format_label
-from trimon.gotext.numbers import parse_go_float
 from trimon.gotext.strings import go_quote
 from trimon.model.labels import (
     BUCKET_LABEL,
@@ -22,6 +18,7 @@ from trimon.model.labels import (
     is_legacy_metric_name,
     labels_of,
 )
+from trimon.scrape.exposition.bounds import written_bound
 from trimon.scrape.exposition.families import FamilyDeclaration
 from trimon.scrape.exposition.records import ExpositionError, LabelLimitError, Pairs
 from trimon.scrape.options import PoolOptions
@@ -42,8 +39,10 @@ class SeriesLabels:
         self._target = target_labels
         self._target_names = frozenset(name for name, _ in target_labels)
         self._options = options
-        # by the names of a series that was found sound, in their order, what makes its labels of the target's and its own
+        # by the names of a series that was found sound, in their order, what makes its labels of the target's and its own,
+        # and where among these each of its labels is
         self._orders: dict[tuple[str, ...], Callable[[Labels], Labels]] = {}
+        self._places: dict[tuple[str, ...], tuple[int, ...]] = {}
         self._limited = bool(
             options.label_limit or options.label_name_length_limit or options.label_value_length_limit
         )
@@ -53,10 +52,30 @@ class SeriesLabels:
         """Whether the labels beside the name are the same under every name."""
         return not (self._options.metric_relabeling or self._options.type_and_unit_labels)
 
+    @property
+    def is_by_names(self) -> bool:
+        """Whether nothing but the names of a series' labels may decide what its labels are in the end."""
+        options = self._options
+        return not (
+            options.metric_relabeling or options.type_and_unit_labels or options.legacy_names or self._limited
+        )
+
+    @property
+    def target_labels(self) -> Labels:
+        """Those that every series has."""
+        return self._target
+
+    def places(self, names: tuple[str, ...]) -> tuple[int, ...] | None:
+        """Where each label of a series with these names is, among the target's and then its own in their order.
+
+        None where that is not known, or more than the names decides. It holds for values of ASCII that are not empty.
+        """
+        return self._places.get(names)
+
     @staticmethod
     def bound(text: str) -> str:
         """A bound of a bucket, or a quantile, as it is written in the end."""
-        return _as_float(text)
+        return written_bound(text)
 
     def __call__(self, pairs: Pairs, declared: FamilyDeclaration) -> Labels | None:
         """The final labels of a series, None when relabeling drops it."""
@@ -87,20 +106,14 @@ class SeriesLabels:
 
     def _learn_order(self, pairs: Pairs, labels: Labels) -> None:
         """Series with the same names in the same order are put together in the same way, where nothing else decides."""
-        options, every = self._options, (*self._target, *pairs)
-        if (
-            options.metric_relabeling
-            or options.type_and_unit_labels
-            or options.legacy_names
-            or self._limited
-            or len(every) != len(labels)
-            or len(every) < 2
-            or set(every) != set(labels)
-        ):
+        every = (*self._target, *pairs)
+        if not self.is_by_names or len(every) != len(labels) or len(every) < 2 or set(every) != set(labels):
             return
         if len(self._orders) >= _ORDERS_MAX:
             self._orders.clear()
-        self._orders[tuple(map(_NAME, pairs))] = itemgetter(*map(every.index, labels))
+            self._places.clear()
+        names, places = tuple(map(_NAME, pairs)), tuple(map(every.index, labels))
+        self._orders[names], self._places[names] = itemgetter(*places), places
 
     def _merge(self, exposed: dict[str, str]) -> dict[str, str]:
         if self._options.honor_labels:
@@ -195,22 +208,6 @@ def _normalise(pairs: Pairs, declared: FamilyDeclaration) -> Pairs:
     else:
         return pairs
     for index, (name, value) in enumerate(pairs):
-        if name == label and (number := _as_float(value)) != value:
+        if name == label and (number := written_bound(value)) != value:
             pairs = (*pairs[:index], (name, number), *pairs[index + 1 :])
     return pairs
-
-
-def _as_float(text: str) -> str:
-    """A number, in any form that Go reads, as OpenMetrics writes it; what is no number stays. Bounds repeat."""
-    return _bound(text) if len(text) <= _BOUND_CHARACTERS_MAX else _written(text)
-
-
-def _written(text: str) -> str:
-    try:
-        return format_label(parse_go_float(text))
-    except UserError:
-        return text
-
-
-_BOUND_CHARACTERS_MAX: Final = 32
-_bound = lru_cache(maxsize=4096)(_written)

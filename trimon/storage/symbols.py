@@ -8,6 +8,7 @@ from itertools import chain, repeat
 import numpy as np
 
 from trimon.model.labels import METRIC_NAME, Labels
+from trimon.model.pairedseries import PairBook, PairedSeries
 from trimon.storage.head.arena import Arena, Int32s, Int64s, UInt64s
 
 METRIC_NAME_ID = 0
@@ -40,6 +41,9 @@ class Symbols:
         self.text_bytes = 0
         self._name_ids: dict[str, int] = {METRIC_NAME: METRIC_NAME_ID}
         self._pair_ids: dict[tuple[str, str], int] = {}
+        # of the pairs of a book, those of the last one that was met
+        self._book: PairBook | None = None
+        self._ids: Int32s = np.zeros(0, np.int32)
 
     @property
     def pairs(self) -> int:
@@ -66,12 +70,28 @@ class Symbols:
 
     def intern(self, label_sets: Sequence[Labels]) -> tuple[Int32s, Int64s]:
         """Pair ids of many label sets, flat, and the number of pairs of each."""
+        if isinstance(label_sets, PairedSeries):
+            return self._of_book(label_sets.book, label_sets.flat), label_sets.lengths
         lengths = np.fromiter(map(len, label_sets), np.int64, len(label_sets))
         flat = list(chain.from_iterable(label_sets))
         found = list(map(self._pair_ids.get, flat))
         if None in found:
             self._add_missing(flat, found)
         return np.array(found, np.int32), lengths
+
+    def _of_book(self, book: PairBook, numbers: Int32s) -> Int32s:
+        """Pair ids of pairs by their numbers in a book, each of which is looked up once."""
+        if self._book is not book:
+            self._book, self._ids = book, np.zeros(0, np.int32)
+        if len(self._ids) < len(book.pairs):
+            more = len(book.pairs) + len(book.pairs) // 4 - len(self._ids)
+            self._ids = np.concatenate((self._ids, np.full(more, -1, np.int32)))
+        found = self._ids[numbers]
+        if len(found) and int(found.min()) < 0:
+            missing = np.unique(numbers[found < 0])
+            self._ids[missing] = self.intern_pairs([book.pairs[number] for number in missing.tolist()])
+            found = self._ids[numbers]
+        return found
 
     def known(self, label_sets: Sequence[Labels]) -> tuple[Int32s, Int64s]:
         """As `intern`, with -1 for pairs that never occurred."""

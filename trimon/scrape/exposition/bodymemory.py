@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import field
 from itertools import accumulate
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,33 @@ Texts: TypeAlias = npt.NDArray[np.uint8]
 # Whether the time for reading a body is over; asked now and then.
 Lateness: TypeAlias = Callable[[], bool]
 SeriesRule: TypeAlias = Callable[[Pairs, FamilyDeclaration], Labels | None]
+
+
+@runtime_checkable
+class ArrangingRule(Protocol):
+    """A SeriesRule by which the names of a series' labels may decide alone how its own and the target's are put together."""
+
+    @property
+    def is_by_names(self) -> bool:
+        """Whether they ever do."""
+        ...
+
+    @property
+    def target_labels(self) -> Labels:
+        """The target's."""
+        ...
+
+    def places(self, names: tuple[str, ...]) -> tuple[int, ...] | None:
+        """Where each label in the end is among the target's and then those of a series with these names.
+
+        None as long as no such series was judged, and where more decides.
+        """
+        ...
+
+    def __call__(self, pairs: Pairs, declared: FamilyDeclaration) -> Labels | None:
+        """The final labels of a series."""
+        ...
+
 
 NOTHING: Final = np.zeros(0, np.int64)
 NO_PLACES: Final = np.zeros(0, np.int32)
@@ -70,7 +97,7 @@ class BodyReading:
     repeats: int = 0
     moved: bool = False
     old_slot: Ints = field(default_factory=lambda: NOTHING)
-    new_labels: tuple[Labels, ...] = ()
+    new_labels: Sequence[Labels] = ()
     timed: tuple[tuple[Labels, int, float], ...] = ()
     added: int = 0
     exemplars: tuple[SeriesExemplar, ...] = ()

@@ -21,6 +21,7 @@ record by record, which is right by construction and says what is wrong. Tests h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field
 from typing import Final
 
@@ -32,9 +33,12 @@ from trimon.model.labels import Labels
 from trimon.records import dataclass
 from trimon.scrape.exposition.alignment import MatchedLines, match_lines
 from trimon.scrape.exposition.bodymemory import (
+    BLANK,
     DROPPED,
     LINES_AT_ONCE,
+    NOTHING,
     REMARK,
+    ArrangingRule,
     BodyReading,
     Ints,
     KnownLines,
@@ -47,6 +51,7 @@ from trimon.scrape.exposition.bodymemory import (
 from trimon.scrape.exposition.families import BodyFamilies, BodyFamily, FamilyDeclaration
 from trimon.scrape.exposition.linebyline import is_remark
 from trimon.scrape.exposition.numbers import number_alone
+from trimon.scrape.exposition.pairtexts import Heads, PairTexts, any_twice, read_series
 from trimon.scrape.exposition.records import ExpositionError
 from trimon.scrape.exposition.samelines import OddLines, read_odd
 from trimon.scrape.exposition.textformat import REMARK as REMARK_COMMENT
@@ -57,6 +62,10 @@ _gather: Final = function(
 # A line that is neither known nor looked at yet, and one of a new series.
 _UNREAD = -5
 _NEW = -6
+# By byte whether a line that begins with it may be a remark.
+_BEGINS_REMARK: Final = np.isin(np.arange(256), list(b"# \t"))
+# More new lines than this are read one by one, so that others have a turn.
+_BULK_MAX: Final = 16_384
 
 
 @dataclass(slots=True)
@@ -65,8 +74,8 @@ class _News:
     have more than a number.
     """
 
-    labels: list[Labels] = field(default_factory=list)
-    hashes: list[int] = field(default_factory=list)
+    labels: Sequence[Labels] = ()
+    hashes: Ints = field(default_factory=lambda: NOTHING)
     texts: int = 0
     odd: OddLines = field(default_factory=list)
 
@@ -92,10 +101,20 @@ class _Body:
         self.kinds[place] = kind
         self.matched.stops[place] = self.matched.begins[place] + size
 
-    def take_all(self, places: list[int], kinds: list[int], sizes: list[int]) -> None:
+    def take_all(self, places: Ints, kinds: list[int] | int, sizes: list[int] | Places) -> None:
         """`take` for many lines."""
         self.kinds[places] = kinds
-        self.matched.stops[places] = self.matched.begins[places] + np.array(sizes, np.int32)
+        self.matched.stops[places] = self.matched.begins[places] + np.asarray(sizes, np.int32)
+
+    def take_remarks(self) -> None:
+        """Notes which of the lines that were not known are remarks."""
+        places = np.flatnonzero(self.kinds == _UNREAD)
+        begins = self.matched.begins[places]
+        begin_as = _BEGINS_REMARK[np.frombuffer(self.body or BLANK, np.uint8).take(begins, mode="clip")]
+        for place in places[begin_as | (begins == self.ends[places])].tolist():
+            line = self.line(place)
+            if is_remark(line):
+                self.take(place, REMARK, len(line))
 
     def texts(self) -> tuple[Texts, Places]:
         """The texts of all lines one behind the other, and where each ends."""
@@ -138,10 +157,7 @@ def read_changed(
     matched = match_lines(before, body)
     now = _Body(body, matched, before)
     kinds = now.kinds
-    for place in np.flatnonzero(kinds == _UNREAD).tolist():
-        line = now.line(place)
-        if is_remark(line):
-            now.take(place, REMARK, len(line))
+    now.take_remarks()
     unread = int(np.count_nonzero(kinds == _UNREAD))
     if unread > len(kinds) // 2 or (grant is not None and not grant.reserve(unread)):
         return None
@@ -168,7 +184,7 @@ def read_changed(
         0,
         moved=True,
         old_slot=old_slot,
-        new_labels=tuple(news.labels),
+        new_labels=news.labels,
         added=news.texts,
         exemplars=exemplars,
     )
@@ -200,19 +216,81 @@ def _parse_unread(
     now: _Body, before: KnownLines, families: BodyFamilies, rules: SampleRules, is_late: Lateness
 ) -> _News | None:
     """Parses the lines that were not found, and notes what they are; None when one is not plain or breaks a limit."""
+    unread = np.flatnonzero(now.kinds == _UNREAD)
+    if not len(unread):
+        return _News()
+    above = np.cumsum(now.kinds == REMARK)[unread]
+    news = None
+    if len(unread) <= _BULK_MAX and not is_late():
+        news = _parse_at_once(now, unread, above, families, rules)
+    return news or _parse_each(now, unread, above, before, families, rules, is_late)
+
+
+def _parse_at_once(
+    now: _Body, unread: Ints, above: Ints, families: BodyFamilies, rules: SampleRules
+) -> _News | None:
+    """As `_parse_each`, when lines are plain and nothing but the names of their labels decides over these."""
+    rule = rules.series_labels
+    if not isinstance(rule, ArrangingRule) or not rule.is_by_names:
+        return None
+    begins, ends, stops = now.matched.begins[unread], now.ends[unread], now.matched.stops[unread]
+
+    def orders_of(texts: PairTexts, heads: Heads) -> list[tuple[int, ...]] | None:
+        orders = []
+        for line in heads.shape_lines:
+            pairs = texts.pairs_of(heads, line)
+            names = tuple([name for name, _ in pairs])
+            if rule.places(names) is None:
+                try:
+                    rule(pairs, families.declared_after(int(above[line])))  # which finds it out
+                except ExpositionError:
+                    return None
+            places = rule.places(names)
+            if places is None:
+                return None
+            orders.append(places)
+        return orders
+
+    found = read_series(now.body, begins, ends, orders_of, rule.target_labels, families.bound_kinds(above))
+    if found is None:
+        return None
+    sizes, labels, hashes = found
+    odd: OddLines = []
+    for each in np.flatnonzero(stops != begins + sizes).tolist():
+        begin, end, place = int(begins[each] + sizes[each]), int(ends[each]), int(unread[each])
+        tail = now.body[begin:end]
+        if b" " in tail or b"\t" in tail:
+            return None
+        value = number_alone(tail, rules.text_format)
+        if value is None:
+            odd.append([place, begin, end])
+        else:
+            now.matched.values[place] = value
+    now.take_all(unread, _NEW, sizes)
+    return _News(labels, hashes, len(labels), odd)
+
+
+def _parse_each(
+    now: _Body,
+    unread: Ints,
+    above: Ints,
+    before: KnownLines,
+    families: BodyFamilies,
+    rules: SampleRules,
+    is_late: Lateness,
+) -> _News | None:
+    """One line after the other."""
     news = _News()
-    unread = np.flatnonzero(now.kinds == _UNREAD).tolist()
-    if not unread:
-        return news
-    remarks_above = np.cumsum(now.kinds == REMARK)[unread].tolist()
+    remarks_above = above.tolist()
     begins, stops = now.matched.begins[unread].tolist(), now.matched.stops[unread].tolist()
     ends = now.ends[unread].tolist()
-    above, declared = -1, FamilyDeclaration()
+    last_above, declared = -1, FamilyDeclaration()
     missed: dict[bytes, int] | None = None
     body, head_of, labels_of = now.body, rules.text_format.head, rules.series_labels
     kinds: list[int] = []
     sizes: list[int] = []
-    for count, (place, begin, end) in enumerate(zip(unread, begins, ends, strict=True)):
+    all_labels: list[Labels] = []
+    for count, (place, begin, end) in enumerate(zip(unread.tolist(), begins, ends, strict=True)):
         if not count % LINES_AT_ONCE and is_late():
             return None
         line = body[begin:end]
@@ -236,9 +314,9 @@ def _parse_unread(
             if head in missed:
                 kinds.append(missed[head])
                 continue
-        if remarks_above[count] != above:
-            above = remarks_above[count]
-            declared = families.declared_after(above)
+        if remarks_above[count] != last_above:
+            last_above = remarks_above[count]
+            declared = families.declared_after(last_above)
         try:
             labels = labels_of(pairs, declared)
         except ExpositionError:
@@ -247,9 +325,9 @@ def _parse_unread(
             kinds.append(DROPPED)
             continue
         kinds.append(_NEW)
-        news.labels.append(labels)
-    news.hashes = list(map(hash, news.labels))
-    news.texts = len(news.labels)
+        all_labels.append(labels)
+    news.labels, news.texts = tuple(all_labels), len(all_labels)
+    news.hashes = np.fromiter(map(hash, all_labels), np.int64, len(all_labels))
     now.take_all(unread, kinds, sizes)
     return news
 
@@ -261,10 +339,5 @@ def _any_twice(old_slot: Ints, before: KnownLines, news: _News) -> bool:
     seen[known] = True
     if np.count_nonzero(seen) != len(known):
         return True
-    if not news.hashes:
-        return False
-    hashes = set(news.hashes)
-    if len(hashes) != len(news.hashes):
-        return True
     # Also those that are gone: the series may stand here in other words.
-    return not hashes.isdisjoint(before.hashes.tolist())
+    return bool(len(news.hashes)) and any_twice(news.hashes, before.hashes)

@@ -7,11 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from trimon.records import dataclass
 from trimon.scrape.exposition.records import MetadataLine
 
 # A family that is no longer exposed is remembered for so many scrapes, as in Prometheus.
 _REMEMBERED_SCRAPES: Final = 10
+_BOUND_KINDS: Final = {"histogram": 1, "summary": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class BodyFamilies:
         self._declarations: list[FamilyDeclaration] = []
         # what lines of this body and of the one before say, so that a line is parsed when it is first seen
         self._read: dict[bytes, MetadataLine] = {}
+        # where a declaration begins to hold, and how bounds are written below it
+        self._bound_kinds: tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]] | None = None
         self._read_before = before._read if before is not None else {}
 
     def read_before(self, line: bytes) -> MetadataLine | None:
@@ -76,6 +82,7 @@ class BodyFamilies:
 
     def _declare(self, declared: FamilyDeclaration) -> None:
         self.declared = declared
+        self._bound_kinds = None
         self._declared_after.append(len(self._remarks))
         self._declarations.append(declared)
 
@@ -92,6 +99,14 @@ class BodyFamilies:
         """What is declared when so many remarks have been read."""
         place = bisect_left(self._declared_after, remarks + 1)
         return self._declarations[place - 1] if place else FamilyDeclaration()
+
+    def bound_kinds(self, remarks: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """What is declared after so many remarks each: 1 for histograms, 2 for summaries, 0 for all else."""
+        if self._bound_kinds is None:
+            kinds = [_BOUND_KINDS.get(declared.type, 0) for declared in self._declarations]
+            self._bound_kinds = np.array(self._declared_after, np.int64), np.array([0, *kinds], np.int32)
+        begins, of = self._bound_kinds
+        return of[np.searchsorted(begins, remarks, side="right")]
 
 
 class MetadataCache:

@@ -9,6 +9,7 @@ import numpy as np
 
 from trimon.model.components import COMPONENT_LABEL
 from trimon.model.labels import Labels
+from trimon.model.pairedseries import PairedSeries
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head.acceptance import RefusalTally
 from trimon.storage.head.arena import Arena, Bools, Floats, Int32s, Int64s, ragged_positions
@@ -110,7 +111,7 @@ class HeadSeries:
         """Series numbers of label sets, made where they are missing; -1 where refused."""
         if not label_sets:
             return np.zeros(0, np.int32)
-        if all(label_sets):
+        if bool(label_sets.lengths.all()) if isinstance(label_sets, PairedSeries) else all(label_sets):
             return self.create_pairs(*self.index.symbols.intern(label_sets), tally, series_max)
         named = np.array([bool(labels) for labels in label_sets])
         tally.refuse_series(int((~named).sum()), EMPTY_LABELS)
