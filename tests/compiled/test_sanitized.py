@@ -20,6 +20,7 @@ FED = (
     "test_loosesamples.py",
     "test_pairtexts.py",
     "test_runs.py",
+    "test_seriestable.py",
     "test_writerequest.py",
 )
 

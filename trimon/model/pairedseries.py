@@ -24,7 +24,7 @@ class PairBook:
 
 
 class PairedSeries(Sequence[Labels]):
-    """Label sets by the pairs of a book: those of series `i` are `flat[ends[i - 1]:ends[i]]` (int32 both), none without any."""
+    """Label sets by the pairs of a book: those of series `i` are `flat[ends[i - 1]:ends[i]]` (int32 both), at least one."""
 
     __slots__ = ("book", "ends", "flat")
 
@@ -36,7 +36,9 @@ class PairedSeries(Sequence[Labels]):
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """How many pairs each series has."""
-        return np.diff(self.ends, prepend=0).astype(np.int64)
+        lengths = self.ends.astype(np.int64)
+        lengths[1:] -= self.ends[:-1]
+        return lengths
 
     def __len__(self) -> int:
         return len(self.ends)

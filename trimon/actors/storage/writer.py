@@ -62,11 +62,12 @@ class Writer:
     async def _in_slices(self, message: Message) -> Appended:
         if not isinstance(message, Row):
             return (await self._in_one_turn(message))[0]
-        order, cuts = _slices(message.new_series, NEW_SERIES_AT_ONCE)
+        every = tuple(message.new_series)
+        order, cuts = _slices(every, NEW_SERIES_AT_ONCE)
         answers: list[Appended] = []
         for begin, end in pairwise(cuts):
             mine = order[begin:end]
-            series = tuple(message.new_series[place] for place in mine)
+            series = tuple(every[place] for place in mine)
             values = message.new_values[mine]
             if begin == 0:
                 part = replace(message, new_series=series, new_values=values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import field
 from itertools import accumulate
-from typing import Final, Protocol, TypeAlias, runtime_checkable
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,6 @@ Lateness: TypeAlias = Callable[[], bool]
 SeriesRule: TypeAlias = Callable[[Pairs, FamilyDeclaration], Labels | None]
 
 
-@runtime_checkable
 class ArrangingRule(Protocol):
     """A SeriesRule by which the names of a series' labels may decide alone how its own and the target's are put together."""
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import field
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -230,9 +230,9 @@ def _parse_at_once(
     now: _Body, unread: Ints, above: Ints, families: BodyFamilies, rules: SampleRules
 ) -> _News | None:
     """As `_parse_each`, when lines are plain and nothing but the names of their labels decides over these."""
-    rule = rules.series_labels
-    if not isinstance(rule, ArrangingRule) or not rule.is_by_names:
+    if getattr(rules.series_labels, "is_by_names", False) is not True:
         return None
+    rule = cast("ArrangingRule", rules.series_labels)
     begins, ends, stops = now.matched.begins[unread], now.ends[unread], now.matched.stops[unread]
 
     def orders_of(texts: PairTexts, heads: Heads) -> list[tuple[int, ...]] | None:

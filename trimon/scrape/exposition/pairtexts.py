@@ -14,6 +14,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -222,10 +223,10 @@ class PairTexts:
         a histogram, whose bounds are rewritten, 2 for those of a summary.
         """
         targets = np.array([self._other(pair) for pair in target], np.int32)
-        lengths = np.fromiter(map(len, orders), np.int32, len(orders))
+        lengths = np.array(list(map(len, orders)), np.int32)
         flat = np.empty(int(lengths[heads.shapes].sum()), np.int32)
         ends, hashes = np.empty(len(kinds), np.int32), np.empty(len(kinds), np.int64)
-        listed = np.fromiter((place for order in orders for place in order), np.int32)
+        listed = np.array(list(chain.from_iterable(orders)), np.int32)
         if self._arrange is None:
             done = self._arrange_plain(heads, orders, targets, kinds, (flat, ends, hashes))
         else:

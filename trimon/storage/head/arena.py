@@ -68,6 +68,15 @@ class Arena(Generic[Scalar]):
         self._data[self._used : self._used + count] = value
         self._used += count
 
+    def with_room(self, count: int) -> npt.NDArray[Scalar]:
+        """The whole array, with room for so many more behind the fill mark; `fill` says how many were written there."""
+        self.reserve(count)
+        return self._data
+
+    def fill(self, count: int) -> None:
+        """So many more are there now."""
+        self._used += count
+
     def cut(self, used: int) -> None:
         """Take back what was appended after the mark `used`; only if no reader can have seen it."""
         self._used = used

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from itertools import count, repeat
 from typing import Final
@@ -11,7 +12,8 @@ import numpy as np
 from trimon.model.knownseries import KnownSeries, LabelBook
 from trimon.model.labels import Labels
 from trimon.records import dataclass
-from trimon.storage.head.arena import Arena, Bools, Int32s, Int64s, UInt64s, ragged_positions
+from trimon.storage.head.arena import Arena, Int32s, Int64s, ragged_positions
+from trimon.storage.head.seriestable import SeriesTable
 from trimon.storage.symbols import METRIC_NAME_ID, Symbols
 
 _EMPTY = np.int32(-1)
@@ -20,6 +22,8 @@ _numbers = count()
 RECENT_MAX: Final = 500_000
 # Books of labels whose numbers are remembered: those of remote write 1.0, its last one, and what else may come.
 BOOKS_MAX: Final = 4
+# New series that are listed under their metric names at once, where nobody asks for them before: it takes two milliseconds.
+_POSTED_AT_ONCE: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +40,12 @@ class IndexView:
     pair_name: Int32s
     pair_code: Int32s
     symbols: Symbols
-    postings: dict[int, Arena[np.int32]]
+    owner: SeriesIndex
     number: int
 
     def metric(self, pair_id: int) -> Int32s:
         """The series of one metric name, ascending."""
-        posting = self.postings.get(pair_id)
-        if posting is None:
-            return np.zeros(0, np.int32)
-        listed = posting.view()
+        listed = self.owner.listed(pair_id, self.series)
         return listed[: np.searchsorted(listed, self.series)]
 
     def pairs_of(self, series: Int32s) -> tuple[Int32s, Int64s]:
@@ -74,39 +75,37 @@ class SeriesIndex:
 
     def __init__(self) -> None:
         self.symbols = Symbols()
-        self._offsets: Arena[np.int64] = Arena(np.int64)
-        self._offsets.append(0)
-        self._flat: Arena[np.int32] = Arena(np.int32, 256)
-        self._hashes: Arena[np.uint64] = Arena(np.uint64)
-        self._table: Int32s = np.full(64, _EMPTY, np.int32)
+        self._table = SeriesTable(self.symbols.pair_hash)
+        # by metric name its series, of those up to a number; who asks for more lists the others
         self._postings: dict[int, Arena[np.int32]] = {}
+        self._posted = 0
+        self._posting = threading.Lock()
         self._recent: dict[Labels, int] = {}
         self._of_books: dict[int, Int32s] = {}
 
     def __len__(self) -> int:
-        return len(self._hashes)
+        return len(self._table)
 
     def view(self) -> IndexView:
         """The index as it is now, for readers."""
         symbols = self.symbols
         return IndexView(
             len(self),
-            self._offsets.view(),
-            self._flat.view(),
+            self._table.offsets.view(),
+            self._table.flat.view(),
             symbols.pair_name.view(),
             symbols.pair_code.view(),
             symbols,
-            self._postings,
+            self,
             next(_numbers),
         )
 
     def size_bytes(self) -> int:
         """Memory of the arrays."""
-        parts = (
-            self._offsets.size_bytes + self._flat.size_bytes + self._hashes.size_bytes + self._table.nbytes
+        # A copy, made in one step: others may add postings meanwhile.
+        return self._table.size_bytes() + sum(
+            posting.size_bytes for posting in tuple(self._postings.values())
         )
-        # A copy, made in one step: the writer may add postings meanwhile, in its thread.
-        return parts + sum(posting.size_bytes for posting in tuple(self._postings.values()))
 
     def find(self, label_sets: Sequence[Labels]) -> Int32s:
         """Series numbers, -1 where there is none; pairs never seen are not interned.
@@ -139,7 +138,7 @@ class SeriesIndex:
         told = (unseen[ends] == unseen[ends - lengths]) & (lengths > 0)
         if told.any():
             flat, lengths = flat[np.repeat(told, lengths)], lengths[told]
-            found[told] = self._probe(flat, lengths, self._hash(flat, lengths))
+            found[told] = self._table.find(flat, lengths)[0]
         return found
 
     def knows(self, series: KnownSeries) -> bool:
@@ -186,7 +185,7 @@ class SeriesIndex:
         known = np.logical_and.reduceat(own >= 0, np.cumsum(lengths) - lengths)
         found = np.full(len(series), _EMPTY, np.int32)
         flat, lengths = own[np.repeat(known, lengths)], lengths[known]
-        found[known] = self._probe(flat, lengths, self._hash(flat, lengths))
+        found[known] = self._table.find(flat, lengths)[0]
         return found
 
     def add(self, flat: Int32s, lengths: Int64s, limit: int = 0) -> tuple[Int32s, Int32s]:
@@ -194,135 +193,39 @@ class SeriesIndex:
 
         No run is empty. With a `limit`, series beyond that many are not created: their number is -1.
         """
-        hashes = self._hash(flat, lengths)
-        found = self._probe(flat, lengths, hashes)
-        missing = np.flatnonzero(found < 0)
         first = len(self)
-        if len(missing):
-            self._create(found, missing, flat, lengths, hashes, limit)
+        found = self._table.add(flat, lengths, limit)
+        if len(self) - self._posted >= _POSTED_AT_ONCE:
+            with self._posting:
+                self._post()
         return found, np.arange(first, len(self), dtype=np.int32)
 
-    def _hash(self, flat: Int32s, lengths: Int64s) -> UInt64s:
-        if len(lengths) == 0:
-            return np.zeros(0, np.uint64)
-        starts = np.cumsum(lengths) - lengths
-        return np.add.reduceat(self.symbols.pair_hash.view()[flat], starts)
+    def listed(self, pair_id: int, series: int) -> Int32s:
+        """The series of one metric name, ascending: all below a number, and perhaps more. From any thread."""
+        if self._posted < series:
+            with self._posting:
+                self._post()
+        posting = self._postings.get(pair_id)
+        return posting.view() if posting is not None else np.zeros(0, np.int32)
 
-    def _probe(self, flat: Int32s, lengths: Int64s, hashes: UInt64s) -> Int32s:
-        found = np.full(len(lengths), _EMPTY, np.int32)
-        if len(self) == 0 or len(lengths) == 0:
-            return found
-        mask = np.uint64(len(self._table) - 1)
-        stored = self._hashes.view()
-        open_queries = np.arange(len(lengths))
-        slots = (hashes & mask).astype(np.int64)
-        while len(open_queries):
-            candidates = self._table[slots]
-            taken = candidates >= 0
-            open_queries, slots, candidates = open_queries[taken], slots[taken], candidates[taken]
-            same = stored[candidates] == hashes[open_queries]
-            if same.any():
-                same[same] = self._equal(flat, lengths, open_queries[same], candidates[same])
-                found[open_queries[same]] = candidates[same]
-            open_queries = open_queries[~same]
-            slots = (slots[~same] + 1) & int(mask)
-        return found
-
-    def _equal(self, flat: Int32s, lengths: Int64s, queries: Int64s, series: Int32s) -> Bools:
-        """Whether the pair runs of queries and stored series are the same."""
-        offsets = self._offsets.view()
-        starts = offsets[series]
-        equal: Bools = lengths[queries] == offsets[series.astype(np.int64) + 1] - starts
-        if not equal.all():
-            equal[equal] = self._equal(flat, lengths, queries[equal], series[equal])
-            return equal
-        runs = lengths[queries]
-        query_starts = (np.cumsum(lengths) - lengths)[queries]
-        same = flat[ragged_positions(query_starts, runs)] == self._flat.view()[ragged_positions(starts, runs)]
-        return np.logical_and.reduceat(same, np.cumsum(runs) - runs) if len(runs) else equal
-
-    def _create(
-        self, found: Int32s, missing: Int64s, flat: Int32s, lengths: Int64s, hashes: UInt64s, limit: int
-    ) -> None:
-        wanted = hashes[missing]
-        if len(set(wanted.tolist())) == len(missing):
-            chosen = missing[: max(0, limit - len(self))] if limit else missing
-            first = len(self)
-            self._store(chosen, flat, lengths, hashes)
-            found[chosen] = np.arange(first, len(self), dtype=np.int32)
+    def _post(self) -> None:
+        """List series under their metric names that are not there yet. With the lock."""
+        first, end = self._posted, len(self)
+        if first == end:
             return
-        _, representative, inverse = np.unique(wanted, return_index=True, return_inverse=True)
-        order = np.argsort(representative)
-        chosen = missing[representative[order]]
-        if limit:
-            chosen = chosen[: max(0, limit - len(self))]
-        first = len(self)
-        self._store(chosen, flat, lengths, hashes)
-        numbers = np.full(len(order), _EMPTY, np.int32)
-        numbers[order[: len(chosen)]] = np.arange(first, len(self), dtype=np.int32)
-        found[missing] = numbers[inverse]
-        duplicates = np.setdiff1d(missing, missing[representative], assume_unique=True)
-        if len(duplicates):
-            self._settle_equal_hashes(found, duplicates, flat, lengths, hashes, limit)
-
-    def _settle_equal_hashes(
-        self, found: Int32s, duplicates: Int64s, flat: Int32s, lengths: Int64s, hashes: UInt64s, limit: int
-    ) -> None:
-        """Of equal hashes in one call most are the same series; the others are created one by one."""
-        starts = np.cumsum(lengths) - lengths
-        positions = ragged_positions(starts[duplicates], lengths[duplicates])
-        settled = self._probe(flat[positions], lengths[duplicates], hashes[duplicates])
-        for query in duplicates[settled < 0]:
-            run = slice(starts[query], starts[query] + lengths[query])
-            one = slice(query, query + 1)
-            settled_one = self._probe(flat[run], lengths[one], hashes[one])
-            if settled_one[0] < 0 and (not limit or len(self) < limit):
-                self._store(np.array([query]), flat, lengths, hashes)
-                settled_one[0] = len(self) - 1
-            settled[duplicates == query] = settled_one[0]
-        found[duplicates] = settled
-
-    def _store(self, queries: Int64s, flat: Int32s, lengths: Int64s, hashes: UInt64s) -> None:
-        """Append series and put them into the table and the postings."""
-        if len(queries) == 0:
-            return
-        first = len(self)
-        runs = lengths[queries]
-        starts = (np.cumsum(lengths) - lengths)[queries]
-        pairs = flat[ragged_positions(starts, runs)]
-        self._offsets.extend(np.cumsum(runs) + len(self._flat))
-        self._flat.extend(pairs)
-        self._hashes.extend(hashes[queries])
-        if 2 * len(self) > len(self._table):
-            size = len(self._table)
-            while size < 2 * len(self):
-                size *= 2
-            self._table = np.full(size, _EMPTY, np.int32)
-            self._insert(np.arange(len(self), dtype=np.int32))
-        else:
-            self._insert(np.arange(first, len(self), dtype=np.int32))
-        self._post(pairs, runs, first)
-
-    def _insert(self, series: Int32s) -> None:
-        mask = len(self._table) - 1
-        slots = (self._hashes.view()[series] & np.uint64(mask)).astype(np.int64)
-        while len(series):
-            free = self._table[slots] < 0
-            self._table[slots[free]] = series[free]
-            lost = self._table[slots] != series
-            series, slots = series[lost], (slots[lost] + 1) & mask
-
-    def _post(self, pairs: Int32s, runs: Int64s, first: int) -> None:
-        """List new series under their metric names."""
+        offsets = self._table.offsets.view()[: end + 1]
+        pairs = self._table.flat.view()[offsets[first] : offsets[end]]
+        runs = np.diff(offsets[first:])
         is_metric = self.symbols.pair_name.view()[pairs] == METRIC_NAME_ID
         series = np.repeat(np.arange(first, first + len(runs), dtype=np.int32), runs)[is_metric]
         metrics = pairs[is_metric]
         order = np.argsort(metrics, kind="stable")
         metrics, series = metrics[order], series[order]
         bounds = np.flatnonzero(np.diff(metrics, prepend=-1, append=-1))
-        for begin, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-            pair_id = int(metrics[begin])
+        for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+            pair_id = int(metrics[start])
             posting = self._postings.get(pair_id)
             if posting is None:
                 posting = self._postings[pair_id] = Arena(np.int32, 4)
-            posting.extend(series[begin:end])
+            posting.extend(series[start:stop])
+        self._posted = end

@@ -111,7 +111,7 @@ class HeadSeries:
         """Series numbers of label sets, made where they are missing; -1 where refused."""
         if not label_sets:
             return np.zeros(0, np.int32)
-        if bool(label_sets.lengths.all()) if isinstance(label_sets, PairedSeries) else all(label_sets):
+        if isinstance(label_sets, PairedSeries) or all(label_sets):
             return self.create_pairs(*self.index.symbols.intern(label_sets), tally, series_max)
         named = np.array([bool(labels) for labels in label_sets])
         tally.refuse_series(int((~named).sum()), EMPTY_LABELS)
