@@ -282,8 +282,7 @@ def _parse_each(
     """One line after the other."""
     news = _News()
     remarks_above = above.tolist()
-    begins, stops = now.matched.begins[unread].tolist(), now.matched.stops[unread].tolist()
-    ends = now.ends[unread].tolist()
+    begins, stops, ends = (of[unread].tolist() for of in (now.matched.begins, now.matched.stops, now.ends))
     last_above, declared = -1, FamilyDeclaration()
     missed: dict[bytes, int] | None = None
     body, head_of, labels_of = now.body, rules.text_format.head, rules.series_labels
