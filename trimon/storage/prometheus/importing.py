@@ -12,9 +12,8 @@ import numpy as np
 
 from trimon.errors import OperatingError
 from trimon.files import Files
-from trimon.model.components import component_labels, unmarked
+from trimon.model.components import unmarked
 from trimon.model.labels import METRIC_NAME
-from trimon.model.sample import is_stale
 from trimon.model.spans import HistogramError
 from trimon.records import dataclass
 from trimon.storage.block.headblocks import Progress, no_progress, write_heads
@@ -26,6 +25,8 @@ from trimon.storage.head.head import Head
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.options import HOUR_MS
 from trimon.storage.prometheus.block import PrometheusBlock
+from trimon.storage.prometheus.headchunks import histogram_chunk_starts
+from trimon.storage.prometheus.loghistograms import LogHistograms
 from trimon.storage.prometheus.wal import WalReport, read_log
 from trimon.storage.prometheus.walrecords import (
     WalExemplars,
@@ -135,14 +136,16 @@ class LogImport:
         self._report = report
         self._head = Head(0, 0)
         self._numbers = _Numbers()
-        self._known_components: dict[tuple[int, tuple[str, ...]], Int32s] = {}
+        starts = histogram_chunk_starts(files, source / "chunks_head")
+        self._histograms = LogHistograms(self._head, starts)
         self._tombstones: dict[tuple[int, int], list[Int32s]] = {}
         self._families: dict[str, tuple[str, str, str]] = {}
 
     def write(self, names: BlockNames, progress: Progress) -> Iterator[BlockMeta]:
         """Two-hour blocks, and metadata beside them. Raises OperatingError."""
-        for name, start_ms in (("wal", self._start_ms), ("wbl", _EVER[0])):
-            self._read(self._source / name, start_ms)
+        self._read(self._source / "wal", self._start_ms)
+        self._read(self._source / "wbl", _EVER[0], late=True)
+        self._histograms.finish()
         for (first_ms, last_ms), series in self._tombstones.items():
             self._head.delete_numbered(np.unique(np.concatenate(series)), first_ms, last_ms)
         self._head.publish()
@@ -151,7 +154,7 @@ class LogImport:
             self._files, self._target, [self._head.view], 2 * HOUR_MS, names, None, progress
         )
 
-    def _read(self, path: Path, start_ms: int) -> None:
+    def _read(self, path: Path, start_ms: int, *, late: bool = False) -> None:
         told = WalReport()
         for part in read_log(self._files, path, told):
             match part:
@@ -162,7 +165,8 @@ class LogImport:
                     if len(place):
                         self._head.restore_loose(series, part.times[place], unmarked(part.values[place]))
                 case WalHistograms():
-                    self._take_histograms(part, *self._accepted(part.refs, part.times, start_ms))
+                    accepted = self._accepted(part.refs, part.times, start_ms)
+                    self._take_histograms(part, *accepted, late=late)
                 case WalTombstones():
                     self._note_tombstones(part)
                 case WalMetadata():
@@ -173,39 +177,18 @@ class LogImport:
             self._leave_out(f"log records of unknown type {kind}", count)
         self._report.problems.extend(told.problems)
 
-    def _take_histograms(self, part: WalHistograms, series: Int32s, place: Int64s) -> None:
-        """Histograms as components; a staleness marker is one of the series."""
-        numbers: list[Int32s] = []
-        values: list[float] = []
-        times: list[int] = []
+    def _take_histograms(self, part: WalHistograms, series: Int32s, place: Int64s, *, late: bool) -> None:
+        times, refs = part.times.tolist(), part.refs.tolist()
         for number, at in zip(series.tolist(), place.tolist(), strict=True):
-            histogram = part.histograms[at]
-            if is_stale(np.array([histogram.sum]))[0]:
-                marker, texts, parts = histogram.sum, (), ()
-            else:
-                try:
-                    marker, texts, parts = histogram.kept().components()
-                except HistogramError as error:
-                    self._leave_out(f"histograms that contradict themselves ({error})", 1)
-                    continue
-            numbers.append(np.concatenate(([number], self._components(number, texts))))
-            values += [marker, *parts]
-            times += [int(part.times[at])] * (1 + len(texts))
-        if numbers:
-            self._head.restore_loose(
-                np.concatenate(numbers).astype(np.int32),
-                np.array(times, np.int64),
-                np.array(values, np.float64),
-            )
-
-    def _components(self, number: int, texts: tuple[str, ...]) -> Int32s:
-        """The components of a series with these texts."""
-        key = number, texts
-        if key not in self._known_components:
-            labels = self._head.index.view().labels(number) if texts else ()
-            listed = [component_labels(labels, text) for text in texts]
-            self._known_components[key] = self._head.create(listed, RefusalTally())
-        return self._known_components[key]
+            sample = times[at], part.histograms[at]
+            try:
+                if late:
+                    self._histograms.take_late(number, *sample, resets=part.resets[at])
+                else:
+                    self._histograms.take(refs[at], number, *sample, resets=part.resets[at])
+            except HistogramError as error:
+                self._leave_out(f"histograms that contradict themselves ({error})", 1)
+        self._histograms.flush()
 
     def _leave_out(self, what: str, count: int) -> None:
         if count:

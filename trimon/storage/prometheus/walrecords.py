@@ -39,6 +39,8 @@ HISTOGRAMS: Final = {
 }
 
 _REF_AND_TIME: Final = 16
+# What a histogram says of the one before.
+_RESET: Final = 1
 _GAUGE: Final = 3
 _TYPES: Final = ("unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset")
 _NO_START, _SAME_START = 0, 1
@@ -65,11 +67,12 @@ class WalSamples:
 
 @dataclass(frozen=True, slots=True)
 class WalHistograms:
-    """Samples that are native histograms: series reference, time, histogram, as it was written."""
+    """Samples that are native histograms: series reference, time, histogram, as it was written, and whether it resets."""
 
     refs: UInt64s
     times: Int64s
     histograms: list[SpanHistogram]
+    resets: list[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +221,14 @@ def decode_histograms(record: bytes) -> WalHistograms:
     refs: list[int] = []
     times: list[int] = []
     histograms: list[SpanHistogram] = []
+    resets: list[bool] = []
     for ref, time_ms in (_places_with_start if with_start else _places)(body):
-        histograms.append(_read_histogram(body, floats=floats))
+        hint = body.byte()
+        histograms.append(_read_histogram(body, floats=floats, gauge=hint == _GAUGE))
+        resets.append(hint == _RESET)
         refs.append(ref)
         times.append(time_ms)
-    return WalHistograms(_refs(refs), np.array(times, np.int64), histograms)
+    return WalHistograms(_refs(refs), np.array(times, np.int64), histograms, resets)
 
 
 def _places(body: _RecordBody) -> Iterator[tuple[int, int]]:
@@ -247,9 +253,8 @@ def _places_with_start(body: _RecordBody) -> Iterator[tuple[int, int]]:
         yield ref, time_ms
 
 
-def _read_histogram(body: _RecordBody, *, floats: bool) -> SpanHistogram:
+def _read_histogram(body: _RecordBody, *, floats: bool, gauge: bool) -> SpanHistogram:
     count: Callable[[], float] = body.double if floats else body.uvarint
-    gauge = body.byte() == _GAUGE
     schema = body.varint()
     zero_threshold = body.double()
     zero_count, total, sums = count(), count(), body.double()
