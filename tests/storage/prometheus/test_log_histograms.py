@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.storage.conftest import EVER, NAMES
-from tests.storage.prometheus.test_import import SERIES, write_log
+from tests.storage.prometheus.test_import import EXEMPLARS, SERIES, write_log
 from tests.storage.prometheus.xor2 import varint
 from tests.support.histogram_rows import row_arrays
 from trimon.files import DiskFiles
 from trimon.model.sample import STALE_NAN
 from trimon.storage.prometheus.importing import import_directory
+from trimon.storage.prometheus.wal import WalReport, read_log
+from trimon.storage.prometheus.walrecords import WalSamples
 from trimon.storage.tools.offline import open_offline
 
 COUNTER, RESET, GAUGE = 0, 1, 3
@@ -128,3 +130,16 @@ def test_a_chunk_ends_with_its_two_hours(tmp_path: Path) -> None:
     ]
     write_log(tmp_path / "theirs" / "wal", SERIES, record(told, floats=False))
     assert found(tmp_path) == {last - 2000: ["+1"], last - 1000: ["+1"], last: []}
+
+
+def test_samples_between_other_records_are_decoded_together(
+    tmp_path: Path,
+) -> None:
+    """Exemplars and histograms between records of samples do not part them; series do, and are told before what names them."""
+    sample = struct.pack(">BQQBBd", 2, REF, 1000, 0, 0, 1.0)
+    others: list[str | bytes] = [EXEMPLARS, record([(1000, COUNTER, {}, {})], floats=False)]
+    write_log(tmp_path, SERIES, sample, *others, sample, *others, SERIES, sample)
+    read = read_log(DiskFiles(), tmp_path, WalReport())
+    told = [(type(part).__name__, len(part.refs) if isinstance(part, WalSamples) else 0) for part in read]
+    rest = [("WalExemplars", 0), ("WalHistograms", 0)] * 2
+    assert told == [("WalSeries", 0), ("WalSamples", 2), *rest, ("WalSeries", 0), ("WalSamples", 1)]

@@ -127,8 +127,12 @@ def _unpacked(data: bytes, flags: int, name: str) -> bytes:
 
 
 def read_log(files: Files, path: Path, report: WalReport) -> Iterator[WalPart]:
-    """What the log tells, in order. Raises OperatingError if a file cannot be read at all."""
-    waiting: list[bytes] = []
+    """What the log tells, nearly in order. Raises OperatingError if a file cannot be read at all.
+
+    Samples wait for those of later records, since many are decoded at the cost of few, and come before histograms and all
+    else but series between them: so does Prometheus write what it takes at once. What names series comes in order.
+    """
+    waiting = _Waiting(report)
     for segment in segment_files(files, path):
         report.segments += 1
         try:
@@ -138,22 +142,51 @@ def read_log(files: Files, path: Path, report: WalReport) -> Iterator[WalPart]:
         for record in read_records(data, segment.name, report):
             report.records += 1
             kind = record[0] if record else 0
-            if waiting and (kind != waiting[0][0] or len(waiting) >= _BATCH_RECORDS):
-                yield from _samples(waiting, segment.name, report)
-                waiting = []
-            if kind in _SAMPLE_DECODERS:
-                waiting.append(record)
-            elif kind in _DECODERS:
-                try:
-                    yield _DECODERS[kind](record)
-                except FormatError as error:
-                    report.problems.append(f"WAL segment {segment.name}: record of type {kind}: {error}")
+            if kind == r.SERIES or waiting.count >= _BATCH_RECORDS:
+                yield from waiting.decoded(segment.name)
+            if kind in _SAMPLE_DECODERS or kind in _DECODERS:
+                waiting.add(kind, record)
             elif kind != r.MMAP_MARKERS:
                 # Markers say where samples of the log are stored besides.
                 report.unknown_records[kind] += 1
-        if waiting:
-            yield from _samples(waiting, segment.name, report)
-            waiting = []
+        yield from waiting.decoded(segment.name)
+
+
+class _Waiting:
+    """Records of a segment that are not decoded yet."""
+
+    def __init__(self, report: WalReport) -> None:
+        self._report = report
+        self._samples: dict[int, list[bytes]] = {}
+        self._others: list[bytes] = []
+        self.count = 0
+
+    def add(self, kind: int, record: bytes) -> None:
+        """Keep a record of a type that is known."""
+        self.count += 1
+        if kind in _SAMPLE_DECODERS:
+            self._samples.setdefault(kind, []).append(record)
+        else:
+            self._others.append(record)
+
+    def decoded(self, name: str) -> Iterator[WalPart]:
+        """What they say, of series first: one that names series comes alone or before all others. None waits then."""
+        samples, others = self._samples, self._others
+        self._samples, self._others, self.count = {}, [], 0
+        first = 0
+        while first < len(others) and others[first][0] == r.SERIES:
+            yield from self._one(others[first], name)
+            first += 1
+        for records in samples.values():
+            yield from _samples(records, name, self._report)
+        for record in others[first:]:
+            yield from self._one(record, name)
+
+    def _one(self, record: bytes, name: str) -> Iterator[WalPart]:
+        try:
+            yield _DECODERS[record[0]](record)
+        except FormatError as error:
+            self._report.problems.append(f"WAL segment {name}: record of type {record[0]}: {error}")
 
 
 def _samples(records: list[bytes], name: str, report: WalReport) -> Iterator[r.WalSamples]:
