@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,3 +97,19 @@ def test_damage_is_told_or_read(written: HistogramChunk, changes: list[tuple[int
     except OperatingError:
         return
     assert found.numbers.shape[1] == len(found.times)
+
+
+@pytest.mark.parametrize("floats", [True, False])
+@pytest.mark.parametrize("behind", [b"\xff", b"\x00", b"\xd7\x3b"])
+def test_nothing_is_read_behind_a_staleness_marker(behind: bytes, *, floats: bool) -> None:
+    """A marker has no buckets: what stands behind its sum may be anything, such as a checksum that no float begins with."""
+    layout = ChunkLayout(1, 0.001, ((0, 1),), ((4, 1), (2, 1)), (), floats, gauge=False)
+    numbers = np.array(
+        [[8.0, 9.0, 0.0], [2.0] * 3, [100.5, 101.0, STALE_NAN], [1.0] * 3, [3.0] * 3, [3.0] * 3]
+    )
+    written = [HistogramChunk(layout, np.array([1000, 2000, 3000]), numbers)]
+    data, sizes = encode_histograms(written, [0])
+    followed = np.concatenate((data, np.frombuffer(behind * 64, np.uint8)))
+    (after,) = read(followed, sizes, written)
+    assert after.stale.tolist() == [False, False, True]
+    assert np.array_equal(after.numbers[:, :2], numbers[:, :2])

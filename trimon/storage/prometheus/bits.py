@@ -92,9 +92,9 @@ class Crossed:
         self.values, self._leading = self.values[:count], self._leading[:count]
         self._trailing = self._trailing[:count]
 
-    def read(self, streams: Streams) -> UInt64s:
-        """The next value of each. Raises FormatError."""
-        read = read_crossed(streams.bits, streams.positions, self._leading, self._trailing)
+    def read(self, streams: Streams, told: npt.NDArray[np.bool_] | None = None) -> UInt64s:
+        """The next value of each, of those alone that are `told`. Raises FormatError."""
+        read = read_crossed(streams.bits, streams.positions, self._leading, self._trailing, told)
         crossed, streams.positions, self._leading, self._trailing = read
         self.values = self.values ^ crossed
         return self.values

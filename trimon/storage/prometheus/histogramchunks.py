@@ -325,7 +325,7 @@ class _FloatReader:
             if first:
                 number.values = streams.raw()
             else:
-                number.read(streams)
+                number.read(streams, ~stale)
             if place == HEAD_NUMBERS - 1:
                 stale = np.equal(number.values, STALE_BITS)
             elif place >= HEAD_NUMBERS and stale.any():

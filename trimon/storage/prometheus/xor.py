@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from trimon.storage.head.arena import Floats, Int64s, UInt64s
+from trimon.storage.head.arena import Bools, Floats, Int64s, UInt64s
 from trimon.storage.prometheus.varint import FormatError, read_at, write_all, zigzag_decoded, zigzag_encoded
 
 Bytes = npt.NDArray[np.uint8]
@@ -158,11 +158,16 @@ class XorDecoder:
 
 
 def read_crossed(
-    bits: BitReader, positions: Int64s, leading: Int64s, trailing: Int64s
+    bits: BitReader, positions: Int64s, leading: Int64s, trailing: Int64s, told: Bools | None = None
 ) -> tuple[UInt64s, Int64s, Int64s, Int64s]:
-    """What values differ in from those before, where each ends, and the windows of significant bits. Raises FormatError."""
+    """What values differ in from those before, where each ends, and the windows of significant bits. Raises FormatError.
+
+    Where it is not `told`, no value is there: what stands in its place may be anything.
+    """
     word = bits.peek(positions)
     changed = (word >> _U(63)) == 1
+    if told is not None:
+        changed &= told
     fresh = changed & (((word >> _U(62)) & _U(1)) == 1)
     leading = np.where(fresh, ((word >> _U(57)) & _U(31)).astype(np.int64), leading)
     size = ((word >> _U(51)) & _U(63)).astype(np.int64)
