@@ -35,6 +35,20 @@ def test_changes_are_coalesced_per_job() -> None:
     assert len(calls) >= 6
 
 
+def test_what_is_confirmed_is_an_update_and_no_change() -> None:
+    """A publish of what is known is counted and told, there is nothing to take, and one of nobody's provider is neither."""
+    changes, confirmed = list[int](), list[int]()
+    hub = Hub(lambda: changes.append(1), on_confirm=lambda: confirmed.append(1))
+    hub.wire({"j": ["p"]})
+    hub.update("p", {"s": sets("a")}, complete=True)
+    hub.take()
+    before = len(changes)
+    hub.confirm("p")
+    hub.confirm("nobody")
+    assert (len(changes), len(confirmed), hub.updates, hub.take()) == (before, 1, 2, {})
+    assert names(hub.targets("j")) == ["a"]
+
+
 def test_a_complete_update_forgets_what_it_does_not_name() -> None:
     """The first publish after a restart replaces everything the provider said before."""
     hub = Hub()

@@ -30,12 +30,16 @@ class Hub:
 
     A job sees the union of its providers. While a job changes over to other providers, what it had stays until
     each new one has published: targets that are in both do not miss a scrape. `on_change` is called,
-    synchronously, whenever there is something to take.
+    synchronously, whenever there is something to take, and `on_confirm` when a provider published what is known.
     """
 
     def __init__(
-        self, on_change: Callable[[], None] | None = None, history: TargetHistory | None = None
+        self,
+        on_change: Callable[[], None] | None = None,
+        history: TargetHistory | None = None,
+        on_confirm: Callable[[], None] | None = None,
     ) -> None:
+        self._on_confirm = on_confirm
         self._history = history
         self._providers: dict[str, _Known] = {}
         self._wiring: dict[str, tuple[str, ...]] = {}
@@ -108,8 +112,8 @@ class Hub:
             return
         self.updates += 1
         known.updates += 1
-        if self._on_change is not None:
-            self._on_change()
+        if self._on_confirm is not None:
+            self._on_confirm()
 
     def _note(
         self,

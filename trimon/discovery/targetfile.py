@@ -188,4 +188,7 @@ def _without_null(value: object) -> object:
 
 
 def _refuse(file: str, wanted: str, got: object) -> NoReturn:
-    raise UserError(f"json: {wanted}, not {type(got).__name__}", Position(file=file))
+    # A number without a point is a float to one of the two readers where it has too many digits.
+    is_number = isinstance(got, int | float) and not isinstance(got, bool)
+    what = "number" if is_number else type(got).__name__
+    raise UserError(f"json: {wanted}, not {what}", Position(file=file))

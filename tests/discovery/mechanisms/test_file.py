@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
@@ -463,6 +463,7 @@ _GROUPS = st.lists(
 )
 
 
+@example([1 << 64], "", 0)
 @given(_GROUPS, st.sampled_from(["", " ", "x", "]", ","]), st.integers(0, 40))
 def test_long_lists_are_read_group_by_group_with_the_same_result(
     groups: list[object], tail: str, cut: int

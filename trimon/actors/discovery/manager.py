@@ -167,7 +167,7 @@ class DiscoveryManager:
         self._lanes = lanes
         self._log = log
         self.history = TargetHistory(clock)
-        self.hub = Hub(self._wake, self.history)
+        self.hub = Hub(self._wake, self.history, self._wake)
         self.hub_actor = HubActor(self.hub, trio.Event(), mailbox, interval_s, self._sent)
         self.sent_ms = 0
         self.on_send: Callable[[Collection[str]], None] | None = None
