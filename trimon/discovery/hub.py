@@ -84,11 +84,9 @@ class Hub:
 
     def update(self, provider: str, groups: Mapping[str, LabelSets], *, complete: bool) -> None:
         """Take what a provider published; one that nobody has any more is ignored."""
-        known = self._providers.get(provider)
+        known = self._count(provider)
         if known is None:
             return
-        self.updates += 1
-        known.updates += 1
         if self._history is not None:
             self._note(self._history, provider, known, groups, complete=complete)
         if complete:
@@ -107,13 +105,16 @@ class Hub:
 
     def confirm(self, provider: str) -> None:
         """Note that a provider published what is known: nobody's targets change, but they are told to be as they are."""
-        known = self._providers.get(provider)
-        if known is None:
-            return
-        self.updates += 1
-        known.updates += 1
-        if self._on_confirm is not None:
+        if self._count(provider) is not None and self._on_confirm is not None:
             self._on_confirm()
+
+    def _count(self, provider: str) -> _Known | None:
+        """Count an update of a provider, of which this is known; None where nobody has it any more."""
+        known = self._providers.get(provider)
+        if known is not None:
+            self.updates += 1
+            known.updates += 1
+        return known
 
     def _note(
         self,

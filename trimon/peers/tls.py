@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -46,11 +48,28 @@ def check_certificates(config: TlsConfig) -> None:
         ) from None
     try:
         if config.cert or config.cert_file:
-            TlsContexts(replace(config, ca="", ca_file="")).context()
+            with _ascii_only():
+                _load_certificate(config, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     except (OSError, ValueError) as error:
         field = "cert_file" if config.cert_file else "cert"
         pair = f"client cert ({_told(config, 'cert')}) & key ({_told(config, 'key')})"
         raise UserError(f"unable to use specified {pair}: {error}", config.place(field)) from None
+
+
+@contextmanager
+def _ascii_only() -> Iterator[None]:
+    try:
+        yield
+    except UnicodeError:
+        raise ssl.SSLError("a certificate or key is not ASCII") from None
+
+
+def _load_certificate(config: TlsConfig, context: ssl.SSLContext) -> None:
+    certificate = config.cert.encode("ascii") or read_certificate(config.cert_file)
+    key = config.key.reveal().encode("ascii") or read_certificate(config.key_file)
+    (certificate + key).decode("ascii")
+    with short_lived(certificate + b"\n" + key) as name:
+        context.load_cert_chain(name)
 
 
 def _told(config: TlsConfig, field: str) -> str:
@@ -68,12 +87,10 @@ class TlsContexts:
 
     def context(self) -> ssl.SSLContext:
         """The context for the next connection. Raises OSError, ssl.SSLError."""
-        try:
+        with _ascii_only():
             stamp = self._read_stamp()
             if self._context is None or stamp != self._stamp:
                 self._context, self._stamp = self._make(), stamp
-        except UnicodeError:
-            raise ssl.SSLError("a certificate or key is not ASCII") from None
         return self._context
 
     def _read_stamp(self) -> tuple[float, ...]:
@@ -100,13 +117,5 @@ class TlsContexts:
         if config.max_version:
             context.maximum_version = _VERSIONS[config.max_version]
         if config.cert or config.cert_file:
-            self._load_certificate(context)
+            _load_certificate(config, context)
         return context
-
-    def _load_certificate(self, context: ssl.SSLContext) -> None:
-        config = self._config
-        certificate = config.cert.encode("ascii") or read_certificate(config.cert_file)
-        key = config.key.reveal().encode("ascii") or read_certificate(config.key_file)
-        (certificate + key).decode("ascii")
-        with short_lived(certificate + b"\n" + key) as name:
-            context.load_cert_chain(name)

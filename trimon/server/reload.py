@@ -116,6 +116,7 @@ class Reload:
         failed = False
         for part, take_over in self._steps():
             try:
+                _refuse_certificates(loaded, part)
                 take_over(loaded)
             except UserError as error:
                 failed = True
@@ -181,19 +182,15 @@ class Reload:
         self._parts.receivers.configure(loaded.config)
 
     def _shipper(self, loaded: LoadedConfiguration) -> None:
-        _refuse_certificates(loaded, "block_shipper")
         self._parts.shipper.configure(loaded.config)
 
     def _query_backends(self, loaded: LoadedConfiguration) -> None:
-        _refuse_certificates(loaded, "query_backends")
         self._parts.queries.configure(loaded.config)
 
     def _notify(self, loaded: LoadedConfiguration) -> None:
-        _refuse_certificates(loaded, "notify")
         self._parts.notify.configure(loaded.config)
 
     def _tracing(self, loaded: LoadedConfiguration) -> None:
-        _refuse_certificates(loaded, "tracing")
         self._parts.tracing.configure(loaded.config.main.tracing)
 
     def _rules(self, loaded: LoadedConfiguration) -> None:

@@ -12,7 +12,7 @@ from trimon.model.frame import SampleFrame, Times
 from trimon.model.histogram import HISTOGRAM_BYTES
 from trimon.model.table import LabelTable
 from trimon.query.histograms.matrix import HistogramMatrix
-from trimon.query.histograms.weights import LayoutWeights, Weights, weights_of
+from trimon.query.histograms.weights import LayoutWeights, Weights, beyond, weights_of
 from trimon.records import dataclass
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
@@ -83,7 +83,7 @@ class Vector:
         """For how many samples more than there are its native histograms count, as they do by their size."""
         if self.native is None and self.histograms is None:
             return 0
-        return int(self.weights().sum()) - self.points()
+        return beyond(self.weights())
 
     def weights(self) -> Weights:
         """For how many samples each one counts, int64[series, steps]: 1 for floats, 0 where there is none."""
@@ -270,9 +270,7 @@ class Ranges:
 
     def beyond(self) -> int:
         """For how many samples more than it holds itself its native histograms count, as they do by their size."""
-        if self.weights is None:
-            return 0
-        return int(self.weights.sum()) - int(np.count_nonzero(self.weights))
+        return 0 if self.weights is None else beyond(self.weights)
 
     def size_bytes(self) -> int:
         """The memory it takes besides what is kept for the whole query."""

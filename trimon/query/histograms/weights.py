@@ -91,6 +91,11 @@ def weights_of(cells: npt.NDArray[np.object_]) -> Weights:
     return out
 
 
+def beyond(weights: Weights) -> int:
+    """For how many samples more than there are those of these weights count."""
+    return int(weights.sum()) - int(np.count_nonzero(weights))
+
+
 def _spans(buckets: Buckets) -> int:
     index = buckets.index
     if not len(index):

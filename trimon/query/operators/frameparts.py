@@ -15,7 +15,7 @@ from trimon.query.execution.grid import Grid
 from trimon.query.execution.labelcodes import concat, shared_groups
 from trimon.query.execution.values import Cells, Index, Mask, Vector, only
 from trimon.query.histograms.cells import map_cells
-from trimon.query.histograms.weights import Weights
+from trimon.query.histograms.weights import Weights, beyond
 from trimon.records import dataclass
 
 # Samples that are put into their places at once.
@@ -132,7 +132,7 @@ class FrameParts:
         self.samples += len(part.values)
         self.weight += len(part.values)
         if weights is not None:
-            self.weight += int(weights.sum()) - int(np.count_nonzero(weights))
+            self.weight += beyond(weights)
         self.size_bytes += part.values.nbytes + part.rows.nbytes + part.lengths.nbytes
         self.size_bytes += 0 if part.steps is None else part.steps.nbytes
         if part.cells is not None:

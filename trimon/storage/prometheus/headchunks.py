@@ -12,12 +12,12 @@ from typing import Final
 from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.storage.prometheus.histogramchunks import ENCODINGS
+from trimon.storage.prometheus.varint import FormatError, uvarint_at
 
 _MAGIC: Final = b"\x01\x30\xbc\x91"
 _FILE_HEAD_BYTES: Final = 8
 _CHUNK_HEAD: Final = struct.Struct(">QqqB")
 _CHECKSUM_BYTES: Final = 4
-_LENGTH_BYTES_MAX: Final = 5
 
 # Times of the first samples of chunks, by Prometheus' reference of the series.
 ChunkStarts = dict[int, set[int]]
@@ -43,17 +43,14 @@ def histogram_chunk_starts(files: Files, path: Path) -> ChunkStarts:
 
 def _note(data: bytes, found: ChunkStarts) -> None:
     at = _FILE_HEAD_BYTES
-    while at + _CHUNK_HEAD.size + _LENGTH_BYTES_MAX <= len(data):
+    while at + _CHUNK_HEAD.size <= len(data):
         ref, first_ms, last_ms, encoding = _CHUNK_HEAD.unpack_from(data, at)
         if encoding == 0 or last_ms < first_ms:
             return
-        at += _CHUNK_HEAD.size
-        length = 0
-        for place in range(_LENGTH_BYTES_MAX):
-            length |= (data[at] & 0x7F) << 7 * place
-            at += 1
-            if data[at - 1] < 0x80:
-                break
+        try:
+            length, at = uvarint_at(data, at + _CHUNK_HEAD.size)
+        except FormatError:
+            return
         at += length + _CHECKSUM_BYTES
         # Chunks that came out of order have a bit more, and are none of these.
         if encoding in ENCODINGS and at <= len(data):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from trimon.records import dataclass
 from trimon.storage.head.arena import Int64s, ragged_positions
 from trimon.storage.prometheus.crc import crc32c, crc32c_many
-from trimon.storage.prometheus.varint import FormatError, read_all, read_at, zigzag_decoded
+from trimon.storage.prometheus.varint import FormatError, read_all, read_at, uvarint_at, zigzag_decoded
 
 MAGIC: Final = 0xBAAAD700
 VERSION: Final = 2
@@ -70,23 +70,12 @@ def _section(data: memoryview, offset: int, path: Path, what: str) -> memoryview
     return content
 
 
-def _uvarint_at(data: memoryview, offset: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[offset]
-        value |= (byte & 0x7F) << shift
-        offset += 1
-        if byte < 0x80:
-            return value, offset
-        shift += 7
-
-
 def _symbols(content: memoryview) -> list[str]:
     count = int.from_bytes(content[:4], "big")
     offset = 4
     symbols: list[str] = []
     for _ in range(count):
-        length, offset = _uvarint_at(content, offset)
+        length, offset = uvarint_at(content, offset)
         symbols.append(bytes(content[offset : offset + length]).decode("utf-8", "replace"))
         offset += length
     return symbols
@@ -98,11 +87,11 @@ def _series_offsets(data: memoryview, table: memoryview, path: Path) -> Int64s:
     offset = 4
     for _ in range(count):
         offset += 1
-        name_length, offset = _uvarint_at(table, offset)
+        name_length, offset = uvarint_at(table, offset)
         offset += name_length
-        value_length, offset = _uvarint_at(table, offset)
+        value_length, offset = uvarint_at(table, offset)
         offset += value_length
-        at, offset = _uvarint_at(table, offset)
+        at, offset = uvarint_at(table, offset)
         if name_length == 0 and value_length == 0:
             listed = np.frombuffer(_section(data, at, path, "all postings"), ">u4", offset=4)
             return listed.astype(np.int64) * SERIES_ALIGN

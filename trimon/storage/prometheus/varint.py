@@ -1,4 +1,4 @@
-"""Variable-length integers, many at once."""
+"""Variable-length integers, many at once or one."""
 
 from __future__ import annotations
 
@@ -33,6 +33,21 @@ def read_at(data: Bytes, offsets: Int64s) -> tuple[UInt64s, Int64s]:
     if len(going):
         raise FormatError("a variable-length integer of more than ten bytes")
     return values, ends
+
+
+def uvarint_at(data: bytes | memoryview, offset: int) -> tuple[int, int]:
+    """The unsigned integer at an offset, and where it ends. Raises FormatError."""
+    value = 0
+    try:
+        for shift in range(0, 70, 7):
+            byte = data[offset]
+            value |= (byte & 0x7F) << shift
+            offset += 1
+            if byte < 0x80:
+                return value, offset
+    except IndexError:
+        raise FormatError("a variable-length integer runs past the end") from None
+    raise FormatError("a variable-length integer of more than ten bytes")
 
 
 def read_all(data: Bytes) -> tuple[UInt64s, Int64s]:
